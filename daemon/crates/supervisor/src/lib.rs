@@ -1,0 +1,1 @@
+//! Joining a cluster: bootstrap data, node-to-node services.

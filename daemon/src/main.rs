@@ -1,0 +1,2 @@
+//! The skerry binary.
+fn main() {}
