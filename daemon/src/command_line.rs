@@ -1,0 +1,71 @@
+//! `skerry <command> [flags]`: which command runs, and what `--help` and `--version` say.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+
+use crate::config::{KEYS, Kind, Settings};
+
+const USAGE: &str = "\
+Skerry: a highly available Kubernetes control plane for edge boxes
+
+usage:
+  skerry server [flags]               run a server
+  skerry member list|remove [flags]   the members of the cluster
+  skerry --version
+  skerry server --help
+";
+
+/// Runs the command that the words ask for.
+pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
+    let (command, rest) = match words.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => bail!("no command\n{USAGE}"),
+    };
+    match command {
+        "--version" | "-V" | "version" => say(&version()),
+        "--help" | "-h" | "help" => say(USAGE),
+        "server" if rest.iter().any(|word| word == "--help" || word == "-h") => say(&server_help()),
+        "server" => {
+            let settings = Settings::load(rest, std::env::vars()).context("configuration")?;
+            crate::server::run(settings)
+        }
+        "member" => crate::member::run(rest),
+        other => bail!("unknown command '{other}'\n{USAGE}"),
+    }
+}
+
+/// `skerry 0.1.0 (abc1234, aarch64-unknown-linux-musl)`
+pub(crate) fn version() -> String {
+    format!(
+        "skerry {} ({}, {})\n",
+        env!("CARGO_PKG_VERSION"),
+        env!("SKERRY_COMMIT"),
+        env!("SKERRY_TARGET")
+    )
+}
+
+fn server_help() -> String {
+    let mut text =
+        String::from("skerry server: every flag is also a key of config.yaml and SKERRY_<KEY>\n\n");
+    for key in KEYS {
+        let short = key
+            .short
+            .map_or_else(|| "    ".to_owned(), |c| format!("-{c}, "));
+        let value = match key.kind {
+            Kind::Switch => "",
+            Kind::Text => " VALUE",
+            Kind::List => " VALUE,...",
+        };
+        let flag = format!("{short}--{}{value}", key.name);
+        let _ = writeln!(text, "  {flag:<46} {}", key.help);
+    }
+    text
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("standard output")
+}

@@ -1,0 +1,220 @@
+//! Every setting of `skerry server`, by the one name it has as a flag, as a key of config.yaml
+//! and, in upper case behind `SKERRY_`, as an environment variable.
+//!
+//! Names are K3s's where K3s has them.
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One text.
+    Text,
+    /// Several texts: repeated flags, a YAML list, or comma-separated.
+    List,
+    /// True or false; a flag without a value means true.
+    Switch,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) short: Option<char>,
+    pub(crate) kind: Kind,
+    /// One line for `--help`.
+    pub(crate) help: &'static str,
+}
+
+const fn text(name: &'static str, help: &'static str) -> Key {
+    Key {
+        name,
+        short: None,
+        kind: Kind::Text,
+        help,
+    }
+}
+
+const fn list(name: &'static str, help: &'static str) -> Key {
+    Key {
+        name,
+        short: None,
+        kind: Kind::List,
+        help,
+    }
+}
+
+const fn switch(name: &'static str, help: &'static str) -> Key {
+    Key {
+        name,
+        short: None,
+        kind: Kind::Switch,
+        help,
+    }
+}
+
+/// All settings, in the order of `--help`.
+pub(crate) const KEYS: &[Key] = &[
+    Key {
+        name: "config",
+        short: Some('c'),
+        kind: Kind::Text,
+        help: "YAML file with these settings [/etc/skerry/config.yaml]",
+    },
+    Key {
+        name: "data-dir",
+        short: Some('d'),
+        kind: Kind::Text,
+        help: "state, certificates and token [/var/lib/skerry]",
+    },
+    text(
+        "bind-address",
+        "address to listen on [0.0.0.0; a loopback --node-ip where that is given]",
+    ),
+    text(
+        "node-ip",
+        "address that other members reach this node at [detected]",
+    ),
+    text(
+        "advertise-address",
+        "address that clients are told to use [--node-ip]",
+    ),
+    text("node-name", "name of this node [host name]"),
+    text(
+        "https-listen-port",
+        "port of the Kubernetes API and of joining [6443]",
+    ),
+    text("etcd-client-port", "port of the etcd v3 API [2379]"),
+    text("etcd-peer-port", "port that members replicate over [2380]"),
+    text(
+        "etcd-metrics-port",
+        "plain HTTP on loopback: /metrics and /health [2381]",
+    ),
+    text(
+        "token",
+        "secret shared by the servers: a password, or K10<hash>::server:<password> [generated]",
+    ),
+    text("token-file", "file that holds the token"),
+    list(
+        "server",
+        "URL of a server to join, such as https://host:6443; several are tried in turn",
+    ),
+    switch(
+        "cluster-init",
+        "accepted: a server without --server forms a cluster of one",
+    ),
+    list(
+        "tls-san",
+        "further name or address for the serving certificates",
+    ),
+    text(
+        "write-kubeconfig",
+        "where the admin's kubeconfig goes [/etc/skerry/skerry.yaml]",
+    ),
+    text("write-kubeconfig-mode", "its mode [0600]"),
+    list(
+        "disable",
+        "component of K3s that is not wanted; Skerry has none of them",
+    ),
+    switch("disable-apiserver", "be a member of the datastore only"),
+    text(
+        "datastore-endpoint",
+        "endpoints of the datastore [the embedded one]",
+    ),
+    text("datastore-cafile", "CA of that datastore"),
+    text(
+        "datastore-certfile",
+        "client certificate for that datastore",
+    ),
+    text("datastore-keyfile", "key of that certificate"),
+    switch(
+        "cluster-reset",
+        "forget all other members and become a cluster of one",
+    ),
+    text(
+        "cluster-reset-restore-path",
+        "snapshot to start the reset cluster from",
+    ),
+    text(
+        "quota-backend-bytes",
+        "size of the state at which writes are refused [2147483648]",
+    ),
+    text(
+        "memory-budget",
+        "memory that the server plans with, such as 64M [64M]",
+    ),
+    text(
+        "flush-interval",
+        "longest time between two durable commits of the state [5s]",
+    ),
+    text(
+        "heartbeat-interval",
+        "time between a leader's heartbeats [500ms]",
+    ),
+    text(
+        "election-timeout",
+        "silence after which a new leader is elected [5000ms]",
+    ),
+    text(
+        "auth-token",
+        "etcd auth tokens: simple, or jwt,pub-key=..,priv-key=..,sign-method=..,ttl=.. [simple]",
+    ),
+    switch("debug", "log more"),
+];
+
+/// The setting of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The setting of that short flag.
+pub(crate) fn find_short(short: char) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.short == Some(short))
+}
+
+/// The known name that is nearest to a mistyped one, where one is near.
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
+    KEYS.iter()
+        .map(|key| (edit_distance(name, key.name), key.name))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len() / 2)
+        .map(|(_, known)| known)
+}
+
+/// Levenshtein's distance, in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_key_is_answered_with_the_nearest_known_one() {
+        assert_eq!(nearest("tls-sans"), Some("tls-san"));
+        assert_eq!(nearest("etcd-cilent-port"), Some("etcd-client-port"));
+        assert_eq!(nearest("xyzzy"), None);
+    }
+
+    #[test]
+    fn every_key_has_one_name() {
+        for key in KEYS {
+            assert_eq!(
+                KEYS.iter().filter(|other| other.name == key.name).count(),
+                1,
+                "{}",
+                key.name
+            );
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The settings of `skerry server`, typed and checked.
+//!
+//! Invariant: a [`Settings`] holds no value that start-up would have to refuse; every error names
+//! the flag, the variable, or the file and line that said it.
+
+mod file;
+mod keys;
+mod layers;
+mod parse;
+mod settings;
+
+pub(crate) use keys::{KEYS, Kind};
+pub(crate) use settings::Settings;

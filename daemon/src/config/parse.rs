@@ -1,0 +1,93 @@
+//! Turns the text of a setting into its type: durations, sizes, modes, ports, switches.
+
+use std::time::Duration;
+
+/// `500ms`, `5s`, `2m`, `1h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let amount: u64 = digits
+        .parse()
+        .map_err(|_| expected("a duration such as 500ms or 5s", text))?;
+    let millis = match text.get(digits.len()..) {
+        Some("ms") => Some(amount),
+        Some("s") => amount.checked_mul(1_000),
+        Some("m") => amount.checked_mul(60_000),
+        Some("h") => amount.checked_mul(3_600_000),
+        _ => None,
+    };
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| expected("a duration such as 500ms or 5s", text))
+}
+
+/// `8388608`, `512K`, `64M`, `2G`, also `64Mi` and `64MiB`; powers of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let amount: u64 = digits
+        .parse()
+        .map_err(|_| expected("a size such as 64M", text))?;
+    let unit = match text.get(digits.len()..) {
+        Some("" | "B") => 1,
+        Some("K" | "Ki" | "KiB") => 1 << 10,
+        Some("M" | "Mi" | "MiB") => 1 << 20,
+        Some("G" | "Gi" | "GiB") => 1 << 30,
+        _ => return Err(expected("a size such as 64M", text)),
+    };
+    amount
+        .checked_mul(unit)
+        .ok_or_else(|| expected("a size such as 64M", text))
+}
+
+/// `0600`, `644`.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| expected("an octal file mode such as 0600", text))
+}
+
+/// A TCP port; 0 is none.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(|| expected("a port, 1 to 65535", text))
+}
+
+/// `true` or `false`.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| expected("true or false", text))
+}
+
+/// The common form of a complaint.
+pub(crate) fn expected(what: &str, text: &str) -> String {
+    format!("expected {what}, not '{text}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_understood() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(bytes("64M"), Ok(64 << 20));
+        assert_eq!(bytes("1GiB"), Ok(1 << 30));
+        assert_eq!(mode("0644"), Ok(0o644));
+        assert_eq!(port("6443"), Ok(6443));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "5", "s", "5 s", "-1s", "99999999999999999999h", "5é"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        for text in ["", "M", "-1", "1T", "99999999999G"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        assert!(mode("8").is_err() && mode("7777").is_err());
+        assert!(port("0").is_err() && port("65536").is_err());
+        assert!(switch("yes").is_err());
+    }
+}

@@ -1,0 +1,450 @@
+//! The typed settings of `skerry server` and their defaults.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::layers::{self, LayerError, Layers, Origin, Value};
+use super::parse;
+
+/// Where settings are looked for when `--config` does not say.
+const CONFIG_FILE: &str = "/etc/skerry/config.yaml";
+/// A host name may be this long (RFC 1035).
+const NAME_BYTES_MAX: usize = 253;
+/// K3s's names of what it can leave out.
+const DISABLEABLE: [&str; 7] = [
+    "coredns",
+    "servicelb",
+    "traefik",
+    "local-storage",
+    "metrics-server",
+    "runtimes",
+    "ccm",
+];
+
+/// What `skerry server` was asked to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    /// Address that 6443, 2379 and 2380 listen on.
+    pub(crate) bind: IpAddr,
+    /// Address that others reach this node at.
+    pub(crate) node_ip: IpAddr,
+    /// Address that goes into the kubeconfig and the client URLs.
+    pub(crate) advertise: IpAddr,
+    pub(crate) node_name: String,
+    pub(crate) https_port: u16,
+    pub(crate) etcd_client_port: u16,
+    pub(crate) etcd_peer_port: u16,
+    pub(crate) etcd_metrics_port: u16,
+    /// From `token` or `token-file`; none: the data directory's, or a new one.
+    pub(crate) token: Option<String>,
+    /// Servers to join, `https://host:port`, tried in turn.
+    pub(crate) servers: Vec<String>,
+    pub(crate) tls_san: Vec<String>,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) kubeconfig_mode: u32,
+    pub(crate) disable_apiserver: bool,
+    /// Bytes of state at which writes are refused.
+    pub(crate) quota_bytes: u64,
+    /// Bytes of memory that caches are sized from.
+    pub(crate) memory_budget: u64,
+    pub(crate) flush_interval: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) election: Duration,
+    /// etcd's `--auth-token`.
+    pub(crate) auth_token: String,
+    pub(crate) debug: bool,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error(transparent)]
+    Layers(#[from] LayerError),
+    #[error("{origin}: '{name}': {what}")]
+    Value {
+        name: &'static str,
+        origin: Origin,
+        what: String,
+    },
+    #[error("cannot read the host name ({0}); give --node-name")]
+    HostName(nix::errno::Errno),
+}
+
+impl Settings {
+    /// Reads the words behind `skerry server`, the environment and the files.
+    pub(crate) fn load(
+        flags: &[String],
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Self::from_layers(&Given(layers::collect(
+            flags,
+            environment,
+            Path::new(CONFIG_FILE),
+        )?))
+    }
+
+    fn from_layers(given: &Given) -> Result<Self, ConfigError> {
+        given.refuse_what_is_not_served()?;
+        let node_ip = match given.parsed("node-ip", address)? {
+            Some(ip) => ip,
+            None => detected_address(),
+        };
+        // Several servers on one machine differ by loopback address and keep their ports.
+        let all_unless_loopback = if node_ip.is_loopback() {
+            node_ip
+        } else {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+        };
+        let servers = given.list("server");
+        given.check("server", || {
+            servers.iter().try_for_each(|url| server_url(url))
+        })?;
+        given.check("disable", || {
+            given.list("disable").iter().try_for_each(|name| {
+                if DISABLEABLE.contains(&name.as_str()) {
+                    return Ok(());
+                }
+                Err(parse::expected(
+                    &format!("one of {}", DISABLEABLE.join(", ")),
+                    name,
+                ))
+            })
+        })?;
+        given.check_datastore(node_ip, &servers)?;
+        let heartbeat = given
+            .parsed("heartbeat-interval", parse::duration)?
+            .unwrap_or(Duration::from_millis(500));
+        let election = given
+            .parsed("election-timeout", parse::duration)?
+            .unwrap_or(Duration::from_millis(5000));
+        given.check("election-timeout", || {
+            if heartbeat.is_zero() || election < heartbeat * 5 || election > Duration::from_secs(50) {
+                return Err(format!(
+                    "must be at least 5 times the heartbeat interval ({heartbeat:?}) and at most 50s, not {election:?}"
+                ));
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            data_dir: given.path("data-dir", "/var/lib/skerry"),
+            bind: given
+                .parsed("bind-address", address)?
+                .unwrap_or(all_unless_loopback),
+            node_ip,
+            advertise: given
+                .parsed("advertise-address", address)?
+                .unwrap_or(node_ip),
+            node_name: match given.parsed("node-name", node_name)? {
+                Some(name) => name,
+                None => host_name()?,
+            },
+            https_port: given
+                .parsed("https-listen-port", parse::port)?
+                .unwrap_or(6443),
+            etcd_client_port: given
+                .parsed("etcd-client-port", parse::port)?
+                .unwrap_or(2379),
+            etcd_peer_port: given.parsed("etcd-peer-port", parse::port)?.unwrap_or(2380),
+            etcd_metrics_port: given
+                .parsed("etcd-metrics-port", parse::port)?
+                .unwrap_or(2381),
+            token: given.token()?,
+            servers,
+            tls_san: given.list("tls-san"),
+            kubeconfig: given.path("write-kubeconfig", "/etc/skerry/skerry.yaml"),
+            kubeconfig_mode: given
+                .parsed("write-kubeconfig-mode", parse::mode)?
+                .unwrap_or(0o600),
+            disable_apiserver: given.switch("disable-apiserver")?,
+            quota_bytes: given
+                .parsed("quota-backend-bytes", parse::bytes)?
+                .unwrap_or(2 << 30),
+            memory_budget: given
+                .parsed("memory-budget", parse::bytes)?
+                .unwrap_or(64 << 20),
+            flush_interval: given
+                .parsed("flush-interval", parse::duration)?
+                .unwrap_or(Duration::from_secs(5)),
+            heartbeat,
+            election,
+            auth_token: given.text("auth-token").unwrap_or("simple").to_owned(),
+            debug: given.switch("debug")?,
+        })
+    }
+
+    /// The address of a port that listens on the bind address.
+    pub(crate) fn listen(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.bind, port)
+    }
+
+    /// Where metrics are served in plain text: never beyond this machine.
+    pub(crate) fn metrics_listen(&self) -> SocketAddr {
+        let ip = if self.bind.is_loopback() {
+            self.bind
+        } else {
+            IpAddr::V4(Ipv4Addr::LOCALHOST)
+        };
+        SocketAddr::new(ip, self.etcd_metrics_port)
+    }
+
+    /// `https://<node-ip>:2380`
+    pub(crate) fn peer_url(&self) -> String {
+        format!(
+            "https://{}",
+            SocketAddr::new(self.node_ip, self.etcd_peer_port)
+        )
+    }
+
+    /// `https://<advertise-address>:2379`
+    pub(crate) fn client_url(&self) -> String {
+        format!(
+            "https://{}",
+            SocketAddr::new(self.advertise, self.etcd_client_port)
+        )
+    }
+}
+
+struct Given(Layers);
+
+impl Given {
+    fn value(&self, name: &'static str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    fn text(&self, name: &'static str) -> Option<&str> {
+        self.value(name)
+            .and_then(|value| value.values.first())
+            .map(String::as_str)
+    }
+
+    fn list(&self, name: &'static str) -> Vec<String> {
+        self.value(name)
+            .map(|value| value.values.clone())
+            .unwrap_or_default()
+    }
+
+    fn path(&self, name: &'static str, default: &str) -> PathBuf {
+        PathBuf::from(self.text(name).unwrap_or(default))
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        self.text(name)
+            .map(parse)
+            .transpose()
+            .map_err(|what| self.error(name, what))
+    }
+
+    fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
+        Ok(self.parsed(name, parse::switch)?.unwrap_or(false))
+    }
+
+    fn check(
+        &self,
+        name: &'static str,
+        check: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), ConfigError> {
+        check().map_err(|what| self.error(name, what))
+    }
+
+    fn error(&self, name: &'static str, what: String) -> ConfigError {
+        let origin = self
+            .value(name)
+            .map_or_else(|| Origin::Flag(name.into()), |v| v.origin.clone());
+        ConfigError::Value { name, origin, what }
+    }
+
+    fn token(&self) -> Result<Option<String>, ConfigError> {
+        if let Some(token) = self.text("token") {
+            return match token.trim() {
+                "" => Err(self.error("token", "must not be empty".into())),
+                token => Ok(Some(token.to_owned())),
+            };
+        }
+        self.parsed("token-file", |path| {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+            match text.trim() {
+                "" => Err(format!("{path}: holds no token")),
+                token => Ok(token.to_owned()),
+            }
+        })
+    }
+
+    fn refuse_what_is_not_served(&self) -> Result<(), ConfigError> {
+        for name in ["cluster-reset", "cluster-reset-restore-path"] {
+            if self.text(name).is_some_and(|value| value != "false") {
+                return Err(self.error(name, "not served by this version".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Endpoints that are members of this cluster mean the embedded datastore.
+    fn check_datastore(&self, node_ip: IpAddr, servers: &[String]) -> Result<(), ConfigError> {
+        let hosts: Vec<&str> = servers.iter().filter_map(|url| host_of(url)).collect();
+        let own = node_ip.to_string();
+        self.check("datastore-endpoint", || {
+            let endpoints = self.text("datastore-endpoint").unwrap_or_default();
+            let foreign = endpoints
+                .split(',')
+                .map(str::trim)
+                .filter(|endpoint| !endpoint.is_empty())
+                .find(|endpoint| {
+                    host_of(endpoint).is_none_or(|host| host != own && !hosts.contains(&host))
+                });
+            match foreign {
+                None => Ok(()),
+                Some(endpoint) => Err(format!(
+                    "'{endpoint}' is not one of this cluster's servers; an external datastore is not served by this version"
+                )),
+            }
+        })
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse()
+        .map_err(|_| parse::expected("an IP address", text))
+}
+
+fn node_name(text: &str) -> Result<String, String> {
+    let name = text.to_lowercase();
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let edges = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    if name.len() <= NAME_BYTES_MAX
+        && name.chars().all(fits)
+        && edges(name.chars().next())
+        && edges(name.chars().last())
+    {
+        return Ok(name);
+    }
+    Err(parse::expected(
+        "a DNS name of letters, digits, '-' and '.'",
+        text,
+    ))
+}
+
+fn host_name() -> Result<String, ConfigError> {
+    let name = nix::unistd::gethostname().map_err(ConfigError::HostName)?;
+    let name = name.to_string_lossy().to_lowercase();
+    node_name(&name).map_err(|what| ConfigError::Value {
+        name: "node-name",
+        origin: Origin::Environment("host name".into()),
+        what,
+    })
+}
+
+fn server_url(url: &str) -> Result<(), String> {
+    match url.strip_prefix("https://") {
+        Some(_) if host_of(url).is_some_and(|host| !host.is_empty()) => Ok(()),
+        _ => Err(parse::expected("a URL such as https://host:6443", url)),
+    }
+}
+
+/// The host in `https://host:port/path`, without the brackets of IPv6.
+fn host_of(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => authority
+            .rsplit_once(':')
+            .map_or(Some(authority), |(host, _)| Some(host)),
+    }
+}
+
+/// The address that this machine uses towards the world. Connecting a UDP socket sends nothing: it
+/// only asks the routing table. A machine without a route is reached on loopback alone.
+fn detected_address() -> IpAddr {
+    let towards = |from: &str, to: &str| {
+        let socket = UdpSocket::bind(from).ok()?;
+        socket.connect(to).ok()?;
+        socket
+            .local_addr()
+            .ok()
+            .map(|address| address.ip())
+            .filter(|ip| !ip.is_unspecified())
+    };
+    // Documentation addresses (RFC 5737, RFC 3849): routed like any other, owned by nobody.
+    towards("0.0.0.0:0", "192.0.2.1:9")
+        .or_else(|| towards("[::]:0", "[2001:db8::1]:9"))
+        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(line: &str) -> Result<Settings, ConfigError> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Settings::load(&words, std::iter::empty())
+    }
+
+    fn error(line: &str) -> String {
+        load(line).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let settings = load("--node-name n --node-ip 192.0.2.7").unwrap();
+        assert_eq!(settings.data_dir, Path::new("/var/lib/skerry"));
+        assert_eq!(settings.bind.to_string(), "0.0.0.0");
+        assert_eq!(
+            (settings.https_port, settings.etcd_client_port),
+            (6443, 2379)
+        );
+        assert_eq!(
+            (settings.etcd_peer_port, settings.etcd_metrics_port),
+            (2380, 2381)
+        );
+        assert_eq!(settings.quota_bytes, 2_147_483_648);
+        assert_eq!(settings.peer_url(), "https://192.0.2.7:2380");
+        assert_eq!(settings.metrics_listen().to_string(), "127.0.0.1:2381");
+    }
+
+    #[test]
+    fn a_loopback_node_listens_on_its_own_address_only() {
+        let settings = load("--node-name n --node-ip 127.0.0.2").unwrap();
+        assert_eq!(settings.listen(6443).to_string(), "127.0.0.2:6443");
+        assert_eq!(settings.metrics_listen().to_string(), "127.0.0.2:2381");
+    }
+
+    #[test]
+    fn endpoints_of_the_cluster_itself_mean_the_embedded_store() {
+        let flags = "--node-name n --node-ip 127.0.0.1 --server https://127.0.0.2:6443 --datastore-endpoint";
+        assert!(
+            load(&format!(
+                "{flags} https://127.0.0.1:2379,https://127.0.0.2:2379"
+            ))
+            .is_ok()
+        );
+        assert!(error(&format!("{flags} https://192.0.2.1:2379")).contains("192.0.2.1"));
+    }
+
+    #[test]
+    fn every_bad_value_is_refused_by_name_and_origin() {
+        for (flags, words) in [
+            (
+                "--node-ip here",
+                "flag --node-ip: 'node-ip': expected an IP address, not 'here'",
+            ),
+            (
+                "--https-listen-port 0",
+                "'https-listen-port': expected a port",
+            ),
+            ("--server http://x", "'server': expected a URL"),
+            ("--disable everything", "'disable': expected one of"),
+            ("--node-name -x-", "'node-name'"),
+            ("--election-timeout 100ms", "at least 5 times"),
+            ("--write-kubeconfig-mode 999", "octal"),
+            ("--cluster-reset", "not served by this version"),
+            ("--token-file /nonexistent", "/nonexistent"),
+        ] {
+            assert!(error(flags).contains(words), "{flags}: {}", error(flags));
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! wip
+pub(crate) fn run(_w: &[String]) -> anyhow::Result<()> {
+    Ok(())
+}
