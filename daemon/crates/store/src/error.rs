@@ -52,6 +52,10 @@ pub enum ApplyError {
     PermissionDenied,
     #[error("authentication failed, invalid user ID or password")]
     AuthFailed,
+    /// The one refusal of authentication that etcd hands out under its inner text, as code
+    /// `Unknown` and without a prefix.
+    #[error("auth: authentication failed, password was given for no password user")]
+    NoPasswordUser,
     #[error("authentication is not enabled")]
     AuthNotEnabled,
     #[error("invalid auth management")]

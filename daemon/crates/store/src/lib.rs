@@ -5,6 +5,7 @@
 //! state to a member that lags. The same entries give the same state, and the same hash, on every
 //! member.
 
+pub mod auth;
 mod entry;
 mod error;
 
