@@ -238,10 +238,9 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.members.clear();
-        if std::env::var_os("SKERRY_TESTS_KEEP").is_some() {
-            if let Some(folder) = self.folder.take() {
-                eprintln!("kept {}", folder.keep().display());
-            }
+        let keep = std::env::var_os("SKERRY_TESTS_KEEP").is_some();
+        if let Some(folder) = self.folder.take_if(|_| keep) {
+            eprintln!("kept {}", folder.keep().display());
         }
     }
 }

@@ -45,10 +45,8 @@ pub struct Member {
 impl Member {
     /// Starts the process; does not wait until it serves.
     pub fn start(&mut self) -> Result<()> {
-        if let Some(process) = &mut self.process {
-            if process.try_wait()?.is_none() {
-                bail!("{} runs already", self.name);
-            }
+        if self.is_running() {
+            bail!("{} runs already", self.name);
         }
         std::fs::create_dir_all(&self.data_dir)
             .with_context(|| format!("make {}", self.data_dir.display()))?;
