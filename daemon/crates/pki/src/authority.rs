@@ -1,0 +1,481 @@
+//! The cluster's certificate authorities and its service account key: the same on every server.
+//!
+//! Loads them, makes them where a cluster is formed, and packs them up for a server that joins.
+//! Knows nothing about leaf certificates. Invariant: a loaded authority's key belongs to its
+//! certificate.
+
+use std::fmt;
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData,
+};
+use ring::digest::{SHA256, digest};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
+
+use crate::file;
+use crate::hex;
+use crate::leaf::set_validity;
+use crate::limits::{CA_CHAIN_MAX, CA_LIFE_SECONDS, FILE_BYTES_MAX};
+use crate::{Clock, PkiError};
+
+/// File of the service account key, below `tls/`.
+const SERVICE_KEY: &str = "service.key";
+
+/// One of the cluster's certificate authorities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Authority {
+    Server,
+    Client,
+    RequestHeader,
+    EtcdServer,
+    EtcdPeer,
+}
+
+impl Authority {
+    /// All of them.
+    pub const ALL: [Authority; 5] = [
+        Authority::Server,
+        Authority::Client,
+        Authority::RequestHeader,
+        Authority::EtcdServer,
+        Authority::EtcdPeer,
+    ];
+
+    fn stem(self) -> &'static str {
+        match self {
+            Authority::Server => "server-ca",
+            Authority::Client => "client-ca",
+            Authority::RequestHeader => "request-header-ca",
+            Authority::EtcdServer => "etcd/server-ca",
+            Authority::EtcdPeer => "etcd/peer-ca",
+        }
+    }
+
+    /// File of the certificate, below `tls/`.
+    pub fn certificate_name(self) -> String {
+        format!("{}.crt", self.stem())
+    }
+
+    /// File of the key, below `tls/`.
+    pub fn key_name(self) -> String {
+        format!("{}.key", self.stem())
+    }
+
+    fn common_name(self, now: u64) -> String {
+        let noun = match self {
+            Authority::Server => "server",
+            Authority::Client => "client",
+            Authority::RequestHeader => "request-header",
+            Authority::EtcdServer => "etcd-server",
+            Authority::EtcdPeer => "etcd-peer",
+        };
+        format!("skerry-{noun}-ca@{now}")
+    }
+}
+
+/// What a join token pins: the SHA-256 of the server CA.
+///
+/// As in K3s: of the file's bytes where it holds one certificate (that is what `GET /cacerts`
+/// answers), of the root's DER where the authority comes with a chain to a root.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CaHash([u8; 32]);
+
+impl CaHash {
+    /// The hash of a CA file, and the one certificate in it that the hash stands for.
+    ///
+    /// Whoever compared the hash may trust that certificate and no other of the file. `None`
+    /// where the file holds no certificate, too many, or a chain that ends in no root.
+    pub fn of_bundle(pem: &[u8]) -> Option<(CaHash, CertificateDer<'static>)> {
+        if pem.len() as u64 > FILE_BYTES_MAX {
+            return None;
+        }
+        let mut chain = parse_chain(pem).ok()?;
+        if chain.len() == 1 {
+            return Some((CaHash::sha256(pem), chain.remove(0)));
+        }
+        let root = chain.into_iter().skip(1).find(|certificate| {
+            X509Certificate::from_der(certificate)
+                .is_ok_and(|(_, parsed)| parsed.subject().as_raw() == parsed.issuer().as_raw())
+        })?;
+        Some((CaHash::sha256(&root), root))
+    }
+
+    /// From 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<CaHash> {
+        hex::decode(text).map(CaHash)
+    }
+
+    fn sha256(bytes: &[u8]) -> CaHash {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        CaHash(hash)
+    }
+}
+
+impl fmt::Display for CaHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for CaHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CaHash({self})")
+    }
+}
+
+/// An authority in memory, ready to sign.
+pub(crate) struct LoadedAuthority {
+    /// The file as it is, with the chain to a root where there is one.
+    pub(crate) pem: String,
+    /// The certificates of the file; the first is the one that signs.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// When the authority ends, in Unix seconds.
+    pub(crate) not_after: u64,
+    pub(crate) issuer: Issuer<'static, KeyPair>,
+    key_pem: Zeroizing<String>,
+}
+
+impl LoadedAuthority {
+    /// What a verifier of this authority's leaves trusts.
+    pub(crate) fn anchor(&self) -> &CertificateDer<'static> {
+        &self.chain[0]
+    }
+
+    /// What goes between a leaf and the root when the leaf is presented.
+    pub(crate) fn intermediates(&self) -> &[CertificateDer<'static>] {
+        // An authority that is its own root is trusted as it is.
+        if self.chain.len() > 1 {
+            &self.chain[..self.chain.len() - 1]
+        } else {
+            &[]
+        }
+    }
+
+    fn load(tls: &Path, authority: Authority) -> Result<Option<LoadedAuthority>, PkiError> {
+        let certificate = tls.join(authority.certificate_name());
+        let key = tls.join(authority.key_name());
+        let key_pem = file::read(&key)?;
+        let mut pem = file::read(&certificate)?;
+        if let (Some(key_pem), None) = (&key_pem, &pem) {
+            pem = finish_half_made_pair(&certificate, key_pem)?;
+        }
+        match (pem, key_pem) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(PkiError::Missing { path: certificate }),
+            (Some(_), None) => Err(PkiError::Missing { path: key }),
+            (Some(pem), Some(key_pem)) => LoadedAuthority::from_pem(&pem, key_pem)
+                .map(Some)
+                .map_err(|fault| match fault {
+                    Fault::Certificate(reason) => PkiError::Certificate {
+                        path: certificate,
+                        reason,
+                    },
+                    Fault::Key(reason) => PkiError::Key { path: key, reason },
+                    Fault::Mismatch => PkiError::KeyMismatch { key, certificate },
+                }),
+        }
+    }
+
+    fn from_pem(pem: &str, key_pem: Zeroizing<String>) -> Result<LoadedAuthority, Fault> {
+        let chain = parse_chain(pem.as_bytes()).map_err(Fault::Certificate)?;
+        let unreadable = |_| Fault::Certificate("not an X.509 certificate".to_owned());
+        let (_, parsed) = X509Certificate::from_der(&chain[0]).map_err(unreadable)?;
+        if !parsed.is_ca() {
+            return Err(Fault::Certificate("not a certificate authority".to_owned()));
+        }
+        let key = KeyPair::from_pem(&key_pem)
+            .map_err(|error| Fault::Key(format!("not a private key in PKCS#8 PEM: {error}")))?;
+        if key.subject_public_key_info() != parsed.public_key().raw {
+            return Err(Fault::Mismatch);
+        }
+        let not_after = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
+        let issuer = Issuer::from_ca_cert_der(&chain[0], key)
+            .map_err(|error| Fault::Certificate(error.to_string()))?;
+        Ok(LoadedAuthority {
+            pem: pem.to_owned(),
+            chain,
+            not_after,
+            issuer,
+            key_pem,
+        })
+    }
+
+    fn create(
+        tls: &Path,
+        authority: Authority,
+        clock: &Clock,
+    ) -> Result<LoadedAuthority, PkiError> {
+        let certificate = tls.join(authority.certificate_name());
+        let key = tls.join(authority.key_name());
+        let failed = |error: rcgen::Error| PkiError::Issue {
+            path: certificate.clone(),
+            reason: error.to_string(),
+        };
+        let pair = KeyPair::generate().map_err(failed)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, authority.common_name(clock.now()));
+        set_validity(&mut params, clock.now().saturating_add(CA_LIFE_SECONDS));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![
+            KeyUsagePurpose::DigitalSignature,
+            KeyUsagePurpose::KeyEncipherment,
+            KeyUsagePurpose::KeyCertSign,
+        ];
+        let pem = params.self_signed(&pair).map_err(failed)?.pem();
+        let key_pem = Zeroizing::new(pair.serialize_pem());
+        // Both are whole on disk before either has its name; `finish_half_made_pair` goes on
+        // from a power cut between the two.
+        let staged_key = file::stage(&key, &key_pem, file::SECRET)?;
+        let staged_certificate = file::stage(&certificate, &pem, file::PUBLIC)?;
+        file::sync_folder_of(&key)?;
+        file::commit(&staged_key, &key)?;
+        file::commit(&staged_certificate, &certificate)?;
+        file::sync_folder_of(&key)?;
+        LoadedAuthority::from_pem(&pem, key_pem).map_err(|fault| PkiError::Issue {
+            path: certificate.clone(),
+            reason: fault.to_string(),
+        })
+    }
+}
+
+/// A key whose certificate was staged when the power went: the certificate gets its name now.
+fn finish_half_made_pair(
+    certificate: &Path,
+    key_pem: &Zeroizing<String>,
+) -> Result<Option<Zeroizing<String>>, PkiError> {
+    let staged = file::staged_name(certificate);
+    let Some(pem) = file::read(&staged)? else {
+        return Ok(None);
+    };
+    if LoadedAuthority::from_pem(&pem, key_pem.clone()).is_err() {
+        return Ok(None);
+    }
+    file::commit(&staged, certificate)?;
+    file::sync_folder_of(certificate)?;
+    Ok(Some(pem))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("{0}")]
+    Certificate(String),
+    #[error("{0}")]
+    Key(String),
+    #[error("the key is not the certificate's")]
+    Mismatch,
+}
+
+/// All authorities and the service account key.
+pub(crate) struct Authorities {
+    loaded: [LoadedAuthority; 5],
+    service_key: Zeroizing<String>,
+}
+
+impl Authorities {
+    pub(crate) fn get(&self, authority: Authority) -> &LoadedAuthority {
+        &self.loaded[authority as usize]
+    }
+
+    /// Loads them; with `create`, makes those that are not there.
+    pub(crate) fn load(tls: &Path, clock: &Clock, create: bool) -> Result<Authorities, PkiError> {
+        let mut loaded = Vec::with_capacity(Authority::ALL.len());
+        for authority in Authority::ALL {
+            loaded.push(match LoadedAuthority::load(tls, authority)? {
+                Some(found) => found,
+                None if create => {
+                    tracing::info!(authority = authority.stem(), "made a certificate authority");
+                    LoadedAuthority::create(tls, authority, clock)?
+                }
+                None => {
+                    return Err(PkiError::Missing {
+                        path: tls.join(authority.certificate_name()),
+                    });
+                }
+            });
+        }
+        let Ok(loaded) = <[LoadedAuthority; 5]>::try_from(loaded) else {
+            unreachable!("one was pushed for each of Authority::ALL");
+        };
+        Ok(Authorities {
+            loaded,
+            service_key: service_key(tls, create)?,
+        })
+    }
+
+    pub(crate) fn files(&self) -> AuthorityFiles {
+        let mut files = Vec::with_capacity(Authority::ALL.len() * 2 + 1);
+        for (authority, loaded) in Authority::ALL.into_iter().zip(&self.loaded) {
+            files.push(AuthorityFile {
+                name: authority.certificate_name(),
+                pem: Zeroizing::new(loaded.pem.clone()),
+            });
+            files.push(AuthorityFile {
+                name: authority.key_name(),
+                pem: loaded.key_pem.clone(),
+            });
+        }
+        files.push(AuthorityFile {
+            name: SERVICE_KEY.to_owned(),
+            pem: self.service_key.clone(),
+        });
+        AuthorityFiles(files)
+    }
+}
+
+fn service_key(tls: &Path, create: bool) -> Result<Zeroizing<String>, PkiError> {
+    let path = tls.join(SERVICE_KEY);
+    if let Some(pem) = file::read(&path)? {
+        KeyPair::from_pem(&pem).map_err(|error| PkiError::Key {
+            path,
+            reason: format!("not a private key in PKCS#8 PEM: {error}"),
+        })?;
+        return Ok(pem);
+    }
+    if !create {
+        return Err(PkiError::Missing { path });
+    }
+    let pair = KeyPair::generate().map_err(|error| PkiError::Issue {
+        path: path.clone(),
+        reason: error.to_string(),
+    })?;
+    let pem = Zeroizing::new(pair.serialize_pem());
+    file::write(&path, &pem, file::SECRET)?;
+    Ok(pem)
+}
+
+/// One file that every server of the cluster has.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityFile {
+    /// Path below `tls/`.
+    pub name: String,
+    /// Its text: a certificate chain or a private key.
+    #[serde(
+        serialize_with = "serialize_secret",
+        deserialize_with = "deserialize_secret"
+    )]
+    pub pem: Zeroizing<String>,
+}
+
+fn serialize_secret<S: Serializer>(
+    text: &Zeroizing<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+fn deserialize_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
+}
+
+impl fmt::Debug for AuthorityFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorityFile")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The authorities and the service account key, as a server that joins receives them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityFiles(pub Vec<AuthorityFile>);
+
+impl AuthorityFiles {
+    /// Refuses a set that is not complete, holds anything else, or does not fit together.
+    pub fn check(&self) -> Result<(), PkiError> {
+        for authority in Authority::ALL {
+            let (certificate, key) = (authority.certificate_name(), authority.key_name());
+            let pem = self.text(&certificate)?;
+            let key_pem = self.text(&key)?;
+            LoadedAuthority::from_pem(pem, key_pem.clone()).map_err(|fault| {
+                let name = if matches!(fault, Fault::Key(_)) {
+                    key
+                } else {
+                    certificate
+                };
+                PkiError::Transferred {
+                    name,
+                    reason: fault.to_string(),
+                }
+            })?;
+        }
+        KeyPair::from_pem(self.text(SERVICE_KEY)?).map_err(|error| PkiError::Transferred {
+            name: SERVICE_KEY.to_owned(),
+            reason: format!("not a private key in PKCS#8 PEM: {error}"),
+        })?;
+        let expected = Authority::ALL.len() * 2 + 1;
+        if self.0.len() != expected {
+            return Err(PkiError::Transferred {
+                name: "all".to_owned(),
+                reason: format!("{} files instead of {expected}", self.0.len()),
+            });
+        }
+        Ok(())
+    }
+
+    /// The text of one file.
+    pub fn text(&self, name: &str) -> Result<&Zeroizing<String>, PkiError> {
+        let failed = |reason: String| PkiError::Transferred {
+            name: name.to_owned(),
+            reason,
+        };
+        let file = self.0.iter().find(|file| file.name == name);
+        let file = file.ok_or_else(|| failed("missing".to_owned()))?;
+        if file.pem.len() as u64 > FILE_BYTES_MAX {
+            return Err(failed(format!("larger than {FILE_BYTES_MAX} bytes")));
+        }
+        Ok(&file.pem)
+    }
+
+    /// Checks them and writes them below `<data_dir>/tls`, over those of any cluster this node
+    /// was in before.
+    pub fn install(&self, data_dir: &Path) -> Result<(), PkiError> {
+        self.check()?;
+        let tls = make_folders(data_dir)?;
+        for AuthorityFile { name, pem } in &self.0 {
+            let mode = if name.ends_with(".key") {
+                file::SECRET
+            } else {
+                file::PUBLIC
+            };
+            file::write(&tls.join(name), pem, mode)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes `<data_dir>/tls/etcd`, and answers `<data_dir>/tls`.
+pub(crate) fn make_folders(data_dir: &Path) -> Result<std::path::PathBuf, PkiError> {
+    let tls = data_dir.join("tls");
+    file::make_folder(&tls.join("etcd"), true)?;
+    file::sync_folder_of(&tls)?;
+    Ok(tls)
+}
+
+/// The certificates of a PEM file, at least one.
+pub(crate) fn parse_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut chain = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        if chain.len() == CA_CHAIN_MAX {
+            return Err(format!("more than {CA_CHAIN_MAX} certificates"));
+        }
+        chain.push(certificate.map_err(|error| format!("not a PEM file: {error}"))?);
+    }
+    if chain.is_empty() {
+        Err("holds no certificate".to_owned())
+    } else {
+        Ok(chain)
+    }
+}

@@ -1,0 +1,416 @@
+//! The certificates of this node: what they say, when they are issued, and when again.
+//!
+//! Knows nothing about TLS connections. Invariant: a leaf in use is signed by the authority on
+//! disk, carries the names this node has now, and its key is its own.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    KeyUsagePurpose, PublicKeyData, SanType,
+};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+use zeroize::Zeroizing;
+
+use crate::authority::{Authority, LoadedAuthority, parse_chain};
+use crate::identity::San;
+use crate::limits::{LEAF_LIFE_SECONDS, LEAF_RENEW_SECONDS};
+use crate::{Clock, Identity, PkiError, file};
+
+/// One of this node's certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaf {
+    /// Of the Kubernetes API server, on 6443.
+    ApiServer,
+    /// The administrator's, for the kubeconfig: it may do everything.
+    Admin,
+    /// Of the etcd API, on 2379. Signed by `etcd/server-ca`, as its clients' are.
+    EtcdServer,
+    /// Of a client of the etcd API.
+    EtcdClient,
+    /// Of a member, towards the other members, on 2380: both ends of a connection show it.
+    EtcdPeer,
+}
+
+pub(crate) struct Wanted {
+    common_name: &'static str,
+    organization: Option<&'static str>,
+    sans: BTreeSet<San>,
+    server: bool,
+    client: bool,
+}
+
+impl Leaf {
+    /// All of them.
+    pub const ALL: [Leaf; 5] = [
+        Leaf::ApiServer,
+        Leaf::Admin,
+        Leaf::EtcdServer,
+        Leaf::EtcdClient,
+        Leaf::EtcdPeer,
+    ];
+
+    fn stem(self) -> &'static str {
+        match self {
+            Leaf::ApiServer => "serving-kube-apiserver",
+            Leaf::Admin => "client-admin",
+            Leaf::EtcdServer => "etcd/server-client",
+            Leaf::EtcdClient => "etcd/client",
+            Leaf::EtcdPeer => "etcd/peer-server-client",
+        }
+    }
+
+    /// File of the certificate, below `tls/`.
+    pub fn certificate_name(self) -> String {
+        format!("{}.crt", self.stem())
+    }
+
+    /// File of the key, below `tls/`.
+    pub fn key_name(self) -> String {
+        format!("{}.key", self.stem())
+    }
+
+    pub(crate) fn authority(self) -> Authority {
+        match self {
+            Leaf::ApiServer => Authority::Server,
+            Leaf::Admin => Authority::Client,
+            Leaf::EtcdServer | Leaf::EtcdClient => Authority::EtcdServer,
+            Leaf::EtcdPeer => Authority::EtcdPeer,
+        }
+    }
+
+    pub(crate) fn wanted(self, identity: &Identity) -> Wanted {
+        let (common_name, organization) = match self {
+            Leaf::ApiServer => ("kube-apiserver", None),
+            Leaf::Admin => ("system:admin", Some("system:masters")),
+            Leaf::EtcdServer => ("etcd-server", None),
+            Leaf::EtcdClient => ("etcd-client", None),
+            Leaf::EtcdPeer => ("etcd-peer", None),
+        };
+        let sans = match self {
+            Leaf::ApiServer => identity.api_sans(),
+            Leaf::EtcdServer | Leaf::EtcdPeer => identity.node_sans(),
+            Leaf::Admin | Leaf::EtcdClient => BTreeSet::new(),
+        };
+        Wanted {
+            common_name,
+            organization,
+            sans,
+            server: matches!(self, Leaf::ApiServer | Leaf::EtcdServer | Leaf::EtcdPeer),
+            client: !matches!(self, Leaf::ApiServer),
+        }
+    }
+}
+
+/// A certificate and its key, as on disk and ready for TLS.
+pub(crate) struct IssuedLeaf {
+    /// The leaf, then what leads to the root.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+    /// In Unix seconds.
+    pub(crate) not_after: u64,
+    pub(crate) pem: String,
+    pub(crate) key_pem: Zeroizing<String>,
+}
+
+/// The leaf on disk where it is good to use, otherwise a new one in its place.
+pub(crate) fn load_or_issue(
+    leaf: Leaf,
+    tls: &Path,
+    authority: &LoadedAuthority,
+    identity: &Identity,
+    clock: &Clock,
+) -> Result<IssuedLeaf, PkiError> {
+    let wanted = leaf.wanted(identity);
+    match load(leaf, tls, authority, &wanted, clock)? {
+        Ok(found) => return Ok(found),
+        Err(reason) => tracing::info!(certificate = leaf.stem(), %reason, "issuing a certificate"),
+    }
+    let issued = sign(leaf, tls, authority, &wanted, clock)?;
+    save(leaf, tls, &issued)?;
+    Ok(issued)
+}
+
+/// Tells the clock when the leaf on disk was issued: with the system's clock unset, it is not
+/// earlier than that now.
+pub(crate) fn witness(
+    leaf: Leaf,
+    tls: &Path,
+    authority: &LoadedAuthority,
+    clock: &Clock,
+) -> Result<(), PkiError> {
+    let Some(pem) = file::read(&tls.join(leaf.certificate_name()))? else {
+        return Ok(());
+    };
+    let Ok(chain) = parse_chain(pem.as_bytes()) else {
+        return Ok(());
+    };
+    if let Ok((_, parsed)) = X509Certificate::from_der(&chain[0])
+        && is_signed_by(&parsed, authority)
+    {
+        clock.witness(end_of(&parsed).saturating_sub(LEAF_LIFE_SECONDS));
+    }
+    Ok(())
+}
+
+fn end_of(certificate: &X509Certificate<'_>) -> u64 {
+    u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0)
+}
+
+/// Whether a leaf that ends then is to be issued again.
+pub(crate) fn is_due(not_after: u64, authority_not_after: u64, clock: &Clock) -> bool {
+    // Where the authority itself ends soon, a new leaf would end no later: not again each time.
+    not_after < clock.now().saturating_add(LEAF_RENEW_SECONDS) && not_after < authority_not_after
+}
+
+/// Why a leaf on disk is replaced.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stale {
+    #[error("there is none yet")]
+    Absent,
+    #[error("the one on disk cannot be read: {0}")]
+    Unreadable(String),
+    #[error("the key on disk is not its own")]
+    Mismatch,
+    #[error("the one on disk is of another certificate authority")]
+    OtherAuthority,
+    #[error("this node's names and addresses have changed")]
+    Names,
+    #[error("less than a third of its life is left")]
+    Due,
+}
+
+fn load(
+    leaf: Leaf,
+    tls: &Path,
+    authority: &LoadedAuthority,
+    wanted: &Wanted,
+    clock: &Clock,
+) -> Result<Result<IssuedLeaf, Stale>, PkiError> {
+    let pem = file::read(&tls.join(leaf.certificate_name()))?;
+    let key_pem = file::read(&tls.join(leaf.key_name()))?;
+    let (Some(pem), Some(key_pem)) = (pem, key_pem) else {
+        return Ok(Err(Stale::Absent));
+    };
+    Ok(examine(&pem, key_pem, authority, wanted, clock))
+}
+
+fn examine(
+    pem: &str,
+    key_pem: Zeroizing<String>,
+    authority: &LoadedAuthority,
+    wanted: &Wanted,
+    clock: &Clock,
+) -> Result<IssuedLeaf, Stale> {
+    let chain = parse_chain(pem.as_bytes()).map_err(Stale::Unreadable)?;
+    let (_, parsed) = X509Certificate::from_der(&chain[0])
+        .map_err(|_| Stale::Unreadable("not an X.509 certificate".to_owned()))?;
+    let key = KeyPair::from_pem(&key_pem).map_err(|error| Stale::Unreadable(error.to_string()))?;
+    if key.subject_public_key_info() != parsed.public_key().raw {
+        return Err(Stale::Mismatch);
+    }
+    if chain[1..] != *authority.intermediates() || !is_signed_by(&parsed, authority) {
+        return Err(Stale::OtherAuthority);
+    }
+    if !says(&parsed, wanted) {
+        return Err(Stale::Names);
+    }
+    let not_after = end_of(&parsed);
+    if is_due(not_after, authority.not_after, clock) {
+        return Err(Stale::Due);
+    }
+    let key = private_key(&key_pem).map_err(Stale::Unreadable)?;
+    Ok(IssuedLeaf {
+        chain,
+        key,
+        not_after,
+        pem: pem.to_owned(),
+        key_pem,
+    })
+}
+
+fn is_signed_by(leaf: &X509Certificate<'_>, authority: &LoadedAuthority) -> bool {
+    let Ok((_, signer)) = X509Certificate::from_der(authority.anchor()) else {
+        return false;
+    };
+    if leaf.issuer().as_raw() != signer.subject().as_raw() {
+        return false;
+    }
+    // Every authority that Skerry makes is of this kind; another one's signature stays unchecked
+    // here, and shows when the certificate is used.
+    let signature = &leaf.signature_value.data;
+    let key = &signer.public_key().subject_public_key.data;
+    key.len() != P256_POINT_BYTES
+        || UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
+            .verify(leaf.tbs_certificate.as_ref(), signature)
+            .is_ok()
+}
+
+/// An uncompressed point of the curve P-256.
+const P256_POINT_BYTES: usize = 65;
+
+fn says(leaf: &X509Certificate<'_>, wanted: &Wanted) -> bool {
+    let text = |attribute: Option<&x509_parser::prelude::AttributeTypeAndValue<'_>>| {
+        attribute
+            .and_then(|value| value.as_str().ok())
+            .map(str::to_owned)
+    };
+    let subject = leaf.subject();
+    let usages =
+        leaf.extensions()
+            .iter()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::ExtendedKeyUsage(usages) => {
+                    Some((usages.server_auth, usages.client_auth))
+                }
+                _ => None,
+            });
+    text(subject.iter_common_name().next()).as_deref() == Some(wanted.common_name)
+        && text(subject.iter_organization().next()).as_deref() == wanted.organization
+        && usages == Some((wanted.server, wanted.client))
+        && sans_of(leaf) == wanted.sans
+}
+
+fn sans_of(leaf: &X509Certificate<'_>) -> BTreeSet<San> {
+    let mut sans = BTreeSet::new();
+    for extension in leaf.extensions() {
+        let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else {
+            continue;
+        };
+        for name in &names.general_names {
+            match name {
+                GeneralName::DNSName(name) => _ = sans.insert(San::Dns((*name).to_owned())),
+                GeneralName::IPAddress(bytes) => {
+                    if let Ok(four) = <[u8; 4]>::try_from(*bytes) {
+                        sans.insert(San::Ip(IpAddr::from(four)));
+                    } else if let Ok(sixteen) = <[u8; 16]>::try_from(*bytes) {
+                        sans.insert(San::Ip(IpAddr::from(sixteen)));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    sans
+}
+
+/// Writes a leaf and its key.
+pub(crate) fn save(leaf: Leaf, tls: &Path, issued: &IssuedLeaf) -> Result<(), PkiError> {
+    // The pair may come apart in a power cut between the two; `examine` sees it and issues anew.
+    file::write(&tls.join(leaf.key_name()), &issued.key_pem, file::SECRET)?;
+    file::write(
+        &tls.join(leaf.certificate_name()),
+        &issued.pem,
+        file::PUBLIC,
+    )
+}
+
+/// A new key, and the authority's signature on what the node is called now.
+pub(crate) fn sign(
+    leaf: Leaf,
+    tls: &Path,
+    authority: &LoadedAuthority,
+    wanted: &Wanted,
+    clock: &Clock,
+) -> Result<IssuedLeaf, PkiError> {
+    let failed = |reason: String| PkiError::Issue {
+        path: tls.join(leaf.certificate_name()),
+        reason,
+    };
+    let pair = KeyPair::generate().map_err(|error| failed(error.to_string()))?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    if let Some(organization) = wanted.organization {
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, organization);
+    }
+    params
+        .distinguished_name
+        .push(DnType::CommonName, wanted.common_name);
+    for san in &wanted.sans {
+        params.subject_alt_names.push(match san {
+            San::Ip(address) => SanType::IpAddress(*address),
+            San::Dns(name) => {
+                SanType::DnsName(name.as_str().try_into().map_err(|error: rcgen::Error| {
+                    PkiError::Name {
+                        name: name.clone(),
+                        reason: error.to_string(),
+                    }
+                })?)
+            }
+        });
+    }
+    params.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyEncipherment,
+    ];
+    if wanted.server {
+        params
+            .extended_key_usages
+            .push(ExtendedKeyUsagePurpose::ServerAuth);
+    }
+    if wanted.client {
+        params
+            .extended_key_usages
+            .push(ExtendedKeyUsagePurpose::ClientAuth);
+    }
+    params.use_authority_key_identifier_extension = true;
+    let not_after = clock
+        .now()
+        .saturating_add(LEAF_LIFE_SECONDS)
+        .min(authority.not_after);
+    set_validity(&mut params, not_after);
+    let certificate = params
+        .signed_by(&pair, &authority.issuer)
+        .map_err(|error| failed(error.to_string()))?;
+    let mut pem = certificate.pem();
+    let mut chain = vec![certificate.der().clone()];
+    for intermediate in authority.intermediates() {
+        pem.push_str(&pem_of(intermediate));
+        chain.push(intermediate.clone());
+    }
+    let key_pem = Zeroizing::new(pair.serialize_pem());
+    let key = private_key(&key_pem).map_err(failed)?;
+    Ok(IssuedLeaf {
+        chain,
+        key,
+        not_after,
+        pem,
+        key_pem,
+    })
+}
+
+/// Valid from 1970 (see [`crate::Clock`] for why) to `not_after`, in Unix seconds.
+pub(crate) fn set_validity(params: &mut CertificateParams, not_after: u64) {
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    params.not_before = epoch;
+    params.not_after = epoch + Duration::from_secs(not_after.min(END_OF_9999));
+}
+
+/// The last second that a certificate can name.
+const END_OF_9999: u64 = 253_402_300_799;
+
+fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string())
+}
+
+fn pem_of(certificate: &CertificateDer<'_>) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}

@@ -1,0 +1,224 @@
+//! This node's certificates as one thing: loaded or made at start, renewed while running.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::authority::{Authorities, Authority, AuthorityFiles, CaHash, make_folders};
+use crate::leaf::{self, Leaf};
+use crate::tls::{self, Callers};
+use crate::{Clock, Identity, LiveCertificate, PkiError};
+
+/// The authorities of the cluster and the certificates of this node.
+pub struct Pki {
+    tls: PathBuf,
+    identity: Identity,
+    clock: Arc<Clock>,
+    authorities: Authorities,
+    leaves: [Arc<LiveCertificate>; 5],
+    ca_hash: CaHash,
+}
+
+impl Pki {
+    /// For a node that forms a cluster: what is not below `<data_dir>/tls` yet is made.
+    ///
+    /// Authorities that stand there already, say from the operator, are used as they are. A power
+    /// cut at any moment leaves a folder with which this works again.
+    pub fn load_or_create(
+        data_dir: &Path,
+        identity: Identity,
+        clock: Arc<Clock>,
+    ) -> Result<Pki, PkiError> {
+        Pki::open(data_dir, identity, clock, true)
+    }
+
+    /// For a node that is a member or has just joined: a missing authority is an error, because a
+    /// new one would not be the cluster's. Leaves are issued as needed.
+    pub fn load(data_dir: &Path, identity: Identity, clock: Arc<Clock>) -> Result<Pki, PkiError> {
+        Pki::open(data_dir, identity, clock, false)
+    }
+
+    fn open(
+        data_dir: &Path,
+        identity: Identity,
+        clock: Arc<Clock>,
+        create: bool,
+    ) -> Result<Pki, PkiError> {
+        identity.check()?;
+        let tls = make_folders(data_dir)?;
+        let authorities = Authorities::load(&tls, &clock, create)?;
+        for leaf in Leaf::ALL {
+            leaf::witness(leaf, &tls, authorities.get(leaf.authority()), &clock)?;
+        }
+        let mut leaves = Vec::with_capacity(Leaf::ALL.len());
+        for leaf in Leaf::ALL {
+            let authority = authorities.get(leaf.authority());
+            let issued = leaf::load_or_issue(leaf, &tls, authority, &identity, &clock)?;
+            leaves.push(Arc::new(
+                LiveCertificate::new(&issued).map_err(|error| unusable(&tls, leaf, &error))?,
+            ));
+        }
+        let Ok(leaves) = <[Arc<LiveCertificate>; 5]>::try_from(leaves) else {
+            unreachable!("one was pushed for each of Leaf::ALL");
+        };
+        let bundle = &authorities.get(Authority::Server).pem;
+        let ca_hash = CaHash::of_bundle(bundle.as_bytes())
+            .map(|(hash, _)| hash)
+            .ok_or_else(|| PkiError::Certificate {
+                path: tls.join(Authority::Server.certificate_name()),
+                reason: "the chain of certificates ends in no root".to_owned(),
+            })?;
+        Ok(Pki {
+            tls,
+            identity,
+            clock,
+            authorities,
+            leaves,
+            ca_hash,
+        })
+    }
+
+    /// Issues those leaves again that are within a third of their life, and puts them in use.
+    ///
+    /// To be called now and then (say, hourly), and whenever the system's clock was set. Where a
+    /// new leaf cannot be written it is used all the same, and the error says what failed.
+    pub fn renew_due(&self) -> Result<Vec<Leaf>, PkiError> {
+        let mut renewed = Vec::new();
+        let mut failed = None;
+        for leaf in Leaf::ALL {
+            let authority = self.authorities.get(leaf.authority());
+            let live = self.live(leaf);
+            if !leaf::is_due(live.not_after(), authority.not_after, &self.clock) {
+                continue;
+            }
+            let wanted = leaf.wanted(&self.identity);
+            let issued = leaf::sign(leaf, &self.tls, authority, &wanted, &self.clock)?;
+            live.replace(&issued)
+                .map_err(|error| unusable(&self.tls, leaf, &error))?;
+            renewed.push(leaf);
+            failed = leaf::save(leaf, &self.tls, &issued).err().or(failed);
+        }
+        failed.map_or(Ok(renewed), Err)
+    }
+
+    /// The certificate in use of one kind.
+    pub fn live(&self, leaf: Leaf) -> &Arc<LiveCertificate> {
+        &self.leaves[leaf as usize]
+    }
+
+    /// The first end of a certificate in use, in Unix seconds.
+    pub fn earliest_end(&self) -> u64 {
+        self.leaves
+            .iter()
+            .map(|live| live.not_after())
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// The clock that certificates are checked against.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    /// `server-ca.crt` as it stands on disk: what `GET /cacerts` answers.
+    pub fn ca_bundle(&self) -> &str {
+        &self.authorities.get(Authority::Server).pem
+    }
+
+    /// The hash of [`Pki::ca_bundle`] that join tokens pin.
+    pub fn ca_hash(&self) -> CaHash {
+        self.ca_hash
+    }
+
+    /// What a server that joins needs of this one. Secret.
+    pub fn authority_files(&self) -> AuthorityFiles {
+        self.authorities.files()
+    }
+
+    /// Where a certificate of this node stands on disk, and its key.
+    pub fn paths(&self, leaf: Leaf) -> (PathBuf, PathBuf) {
+        (
+            self.tls.join(leaf.certificate_name()),
+            self.tls.join(leaf.key_name()),
+        )
+    }
+
+    /// 6443: HTTP; callers may show a certificate of the client CA.
+    pub fn server_config_api(&self) -> Result<Arc<ServerConfig>, PkiError> {
+        self.server_config(
+            "6443",
+            Leaf::ApiServer,
+            Authority::Client,
+            Callers::Anyone,
+            true,
+        )
+    }
+
+    /// 2379: HTTP; callers must show a certificate of `etcd/server-ca`.
+    pub fn server_config_etcd(&self) -> Result<Arc<ServerConfig>, PkiError> {
+        let authority = Authority::EtcdServer;
+        self.server_config(
+            "2379",
+            Leaf::EtcdServer,
+            authority,
+            Callers::Certified,
+            true,
+        )
+    }
+
+    /// 2380, both directions: both ends must show a certificate of `etcd/peer-ca`. The protocol
+    /// is the members' own, so none is negotiated.
+    pub fn peer_configs(&self) -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), PkiError> {
+        let authority = Authority::EtcdPeer;
+        let server =
+            self.server_config("2380", Leaf::EtcdPeer, authority, Callers::Certified, false)?;
+        let live = Arc::clone(self.live(Leaf::EtcdPeer));
+        let anchor = self.authorities.get(authority).anchor();
+        let client = tls::peer_client_config("2380", live, anchor, &self.clock)?;
+        Ok((server, client))
+    }
+
+    /// For a client of 2379, this node's or another's.
+    pub fn client_config_etcd(&self) -> Result<Arc<ClientConfig>, PkiError> {
+        let live = Arc::clone(self.live(Leaf::EtcdClient));
+        let anchor = self.authorities.get(Authority::EtcdServer).anchor();
+        tls::named_client_config("2379", Some(live), anchor, &self.clock)
+    }
+
+    /// For a client of 6443 with the administrator's rights.
+    pub fn client_config_admin(&self) -> Result<Arc<ClientConfig>, PkiError> {
+        let live = Arc::clone(self.live(Leaf::Admin));
+        let anchor = self.authorities.get(Authority::Server).anchor();
+        tls::named_client_config("6443", Some(live), anchor, &self.clock)
+    }
+
+    fn server_config(
+        &self,
+        port: &'static str,
+        leaf: Leaf,
+        callers_authority: Authority,
+        callers: Callers,
+        http: bool,
+    ) -> Result<Arc<ServerConfig>, PkiError> {
+        let live = Arc::clone(self.live(leaf));
+        let anchor = self.authorities.get(callers_authority).anchor();
+        tls::server_config(port, live, anchor, callers, http, &self.clock)
+    }
+}
+
+impl fmt::Debug for Pki {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pki")
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unusable(tls: &Path, leaf: Leaf, error: &rustls::Error) -> PkiError {
+    PkiError::Key {
+        path: tls.join(leaf.key_name()),
+        reason: error.to_string(),
+    }
+}
