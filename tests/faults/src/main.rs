@@ -1,0 +1,105 @@
+//! Runs one kind of fault test for as long as asked; CI runs short forms of the same.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use skerry_faults::fleet::{Fleet, Plan};
+use skerry_faults::limits::MEMBERS;
+use skerry_faults::quorum::Loss;
+use skerry_faults::storm::Storm;
+use skerry_faults::{network, power, quorum, storm};
+use skerry_tests_harness::Kind;
+
+const USAGE: &str = "usage: skerry-faults storm|quorum|power [--peer skerry|etcd] [--seconds N] \
+                     [--seed N] [--kills N] [--dir PATH]";
+
+struct Arguments {
+    scenario: String,
+    kind: Kind,
+    seconds: u64,
+    seed: u64,
+    kills: usize,
+    folder: Option<PathBuf>,
+}
+
+fn arguments() -> Result<Arguments> {
+    let mut given = Arguments {
+        scenario: String::new(),
+        kind: Kind::Skerry,
+        seconds: 80,
+        seed: 1,
+        kills: 20,
+        folder: None,
+    };
+    let mut parser = lexopt::Parser::from_env();
+    let number = |value: OsString| -> Result<u64> {
+        let text = value.to_string_lossy();
+        text.parse()
+            .with_context(|| format!("not a number: {text}"))
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            lexopt::Arg::Long("peer") => {
+                given.kind = match parser.value()?.to_str() {
+                    Some("skerry") => Kind::Skerry,
+                    Some("etcd") => Kind::Etcd,
+                    _ => bail!("--peer is skerry or etcd\n{USAGE}"),
+                }
+            }
+            lexopt::Arg::Long("seconds") => given.seconds = number(parser.value()?)?,
+            lexopt::Arg::Long("seed") => given.seed = number(parser.value()?)?,
+            lexopt::Arg::Long("kills") => given.kills = usize::try_from(number(parser.value()?)?)?,
+            lexopt::Arg::Long("dir") => given.folder = Some(PathBuf::from(parser.value()?)),
+            lexopt::Arg::Value(value) if given.scenario.is_empty() => {
+                given.scenario = value.to_string_lossy().into_owned();
+            }
+            _ => bail!("{}\n{USAGE}", argument.unexpected()),
+        }
+    }
+    Ok(given)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let given = arguments()?;
+    let plan = |members, namespaces| Plan {
+        kind: given.kind,
+        members,
+        namespaces,
+        folder: given.folder.clone(),
+    };
+    match given.scenario.as_str() {
+        "storm" => {
+            network::enter()?;
+            let mut fleet = Fleet::start(&plan(MEMBERS, true)).await?;
+            let duration = Duration::from_secs(given.seconds);
+            let report = storm::run(
+                &mut fleet,
+                &Storm {
+                    seed: given.seed,
+                    duration,
+                },
+            )
+            .await?;
+            println!("{report:#?}");
+        }
+        "quorum" => {
+            network::enter()?;
+            let mut fleet = Fleet::start(&plan(MEMBERS, true)).await?;
+            let leader = fleet.cluster.leader().await?;
+            quorum::run(&mut fleet, Loss::Killed, leader).await?;
+            quorum::run(&mut fleet, Loss::Paused, 0).await?;
+            let leader = fleet.cluster.leader().await?;
+            quorum::run(&mut fleet, Loss::Isolated, leader).await?;
+        }
+        "power" => {
+            let mut fleet = Fleet::start(&plan(1, false)).await?;
+            power::run(&mut fleet, given.seed, given.kills).await?;
+        }
+        other => bail!("no such test: {other:?}\n{USAGE}"),
+    }
+    println!("passed");
+    Ok(())
+}
