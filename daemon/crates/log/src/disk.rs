@@ -44,7 +44,7 @@ pub trait SegmentFile: Send + Sync {
     fn block_bytes(&self) -> usize;
 
     /// Length in bytes.
-    fn len(&self) -> io::Result<u64>;
+    fn length_bytes(&self) -> io::Result<u64>;
 
     /// Fills `into` from `offset`, any alignment; fewer bytes only at the end of the file.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;

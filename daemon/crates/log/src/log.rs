@@ -88,15 +88,13 @@ impl Log {
         }
         let mut state = self.shared().lock();
         state.admit(&bounds, bytes)?;
-        let mut expected = state.picture.next_index();
-        for (index, _) in &entries {
+        for (expected, (index, _)) in (state.picture.next_index()..).zip(&entries) {
             if *index != expected {
                 return Err(LogError::Gap {
                     expected,
                     got: *index,
                 });
             }
-            expected += 1;
         }
         let mut number = 0;
         for (_, entry) in &entries {

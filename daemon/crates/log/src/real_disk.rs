@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 
 use crate::aligned::AlignedBuf;
 use crate::disk::{Disk, SegmentFile};
@@ -130,9 +130,13 @@ impl Disk for RealDisk {
         {
             return Ok(Box::new(DirectFile { file, block_bytes }));
         }
-        Ok(Box::new(BufferedFile {
-            file: open_buffered(path)?,
-        }))
+        let file = open_buffered(path)?;
+        // What a failed sync left behind in the page cache must not be taken for what is on the
+        // disk: write out what is dirty, and forget the rest.
+        file.sync_data()?;
+        let forget = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+        posix_fadvise(&file, 0, 0, forget).map_err(io::Error::from)?;
+        Ok(Box::new(BufferedFile { file }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -190,7 +194,7 @@ impl SegmentFile for DirectFile {
         self.block_bytes
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length_bytes(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 
@@ -232,7 +236,7 @@ impl SegmentFile for BufferedFile {
         PAGE_BYTES
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length_bytes(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 

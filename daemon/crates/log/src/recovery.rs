@@ -211,10 +211,7 @@ fn tidy(tail: &mut Tail, unfinished: Option<u64>) -> Result<(), LogError> {
     };
     let length = {
         let segment = Segment::open(&*tail.disk, &tail.dir, number)?;
-        segment
-            .file
-            .len()
-            .map_err(LogError::io(&segment.path, "find the length of"))?
+        segment.length()?
     };
     tail.retire(number, length >= FILL_BYTES.min(tail.segment_bytes))
 }

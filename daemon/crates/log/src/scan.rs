@@ -36,10 +36,7 @@ pub(crate) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub(crate) fn new(segment: &'a Segment) -> Result<Scan<'a>, LogError> {
-        let length = segment
-            .file
-            .len()
-            .map_err(LogError::io(&segment.path, "find the length of"))?;
+        let length = segment.length()?;
         if length > SEGMENT_BYTES_MAX {
             let what = format!("the file has {length} bytes, more than any segment");
             return Err(LogError::corrupt(&segment.path, SEGMENT_BYTES_MAX, what));

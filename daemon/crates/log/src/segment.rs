@@ -23,6 +23,12 @@ impl Segment {
         let file = disk.open(&path).map_err(LogError::io(&path, "open"))?;
         Ok(Segment { number, path, file })
     }
+
+    pub(crate) fn length(&self) -> Result<u64, LogError> {
+        self.file
+            .length_bytes()
+            .map_err(LogError::io(&self.path, "find the length of"))
+    }
 }
 
 /// What a name in the log's directory stands for.

@@ -150,10 +150,7 @@ impl Tail {
             }
             None => make_segment(&*self.disk, &self.dir, self.segment_bytes, number)?,
         };
-        let length = segment
-            .file
-            .len()
-            .map_err(LogError::io(&segment.path, "find the length of"))?;
+        let length = segment.length()?;
         self.filled = length.min(self.segment_bytes);
         self.block_bytes = segment.file.block_bytes();
         self.segment = Arc::new(segment);
