@@ -86,3 +86,46 @@ pub enum Reply {
     AuthRoleGrantPermission(pb::AuthRoleGrantPermissionResponse),
     AuthRoleRevokePermission(pb::AuthRoleRevokePermissionResponse),
 }
+
+impl Payload {
+    /// Bytes that the entry carries.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Payload::Blank => 0,
+            Payload::Command(bytes) | Payload::Membership(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Reply {
+    /// The header of the answer, where its message has one.
+    pub fn header_mut(&mut self) -> Option<&mut pb::ResponseHeader> {
+        let header = match self {
+            Reply::Put(reply) => &mut reply.header,
+            Reply::DeleteRange(reply) => &mut reply.header,
+            Reply::Txn(reply) => &mut reply.header,
+            Reply::Compaction(reply) => &mut reply.header,
+            Reply::LeaseGrant(reply) => &mut reply.header,
+            Reply::LeaseRevoke(reply) => &mut reply.header,
+            Reply::Alarm(reply) => &mut reply.header,
+            Reply::AuthEnable(reply) => &mut reply.header,
+            Reply::AuthDisable(reply) => &mut reply.header,
+            Reply::Authenticate(reply) => &mut reply.header,
+            Reply::AuthUserAdd(reply) => &mut reply.header,
+            Reply::AuthUserGet(reply) => &mut reply.header,
+            Reply::AuthUserList(reply) => &mut reply.header,
+            Reply::AuthUserDelete(reply) => &mut reply.header,
+            Reply::AuthUserChangePassword(reply) => &mut reply.header,
+            Reply::AuthUserGrantRole(reply) => &mut reply.header,
+            Reply::AuthUserRevokeRole(reply) => &mut reply.header,
+            Reply::AuthRoleAdd(reply) => &mut reply.header,
+            Reply::AuthRoleGet(reply) => &mut reply.header,
+            Reply::AuthRoleList(reply) => &mut reply.header,
+            Reply::AuthRoleDelete(reply) => &mut reply.header,
+            Reply::AuthRoleGrantPermission(reply) => &mut reply.header,
+            Reply::AuthRoleRevokePermission(reply) => &mut reply.header,
+            Reply::LeaseCheckpoint | Reply::MemberId(_) | Reply::MemberAttributes => return None,
+        };
+        Some(header.get_or_insert_default())
+    }
+}

@@ -74,16 +74,40 @@ pub enum ApplyError {
 #[allow(missing_docs)]
 pub enum StoreError {
     #[error("{path}: cannot open the state: {source}", path = path.display())]
-    Open { path: PathBuf, source: redb::DatabaseError },
+    Open {
+        path: PathBuf,
+        source: redb::DatabaseError,
+    },
     #[error(
         "{path}: the state is corrupt: {what}; move the data directory aside and rejoin as a new member",
         path = path.display()
     )]
     Corrupt { path: PathBuf, what: String },
     #[error("{path}: {source}", path = path.display())]
-    Redb { path: PathBuf, source: Box<redb::Error> },
+    Redb {
+        path: PathBuf,
+        source: Box<redb::Error>,
+    },
     #[error("{path}: {source}", path = path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("snapshot stream: {what}")]
     Snapshot { what: String },
+    #[error("entry {found} of the log was to be applied, but {expected} comes next")]
+    Gap { expected: u64, found: u64 },
+    #[error("{path}: an earlier error stopped the state", path = path.display())]
+    Stopped { path: PathBuf },
+}
+
+/// Why a read that a client asked for has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The state refuses it; the client is told.
+    #[error(transparent)]
+    Refused(#[from] ApplyError),
+    /// This member's own trouble.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

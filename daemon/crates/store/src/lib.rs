@@ -5,9 +5,43 @@
 //! state to a member that lags. The same entries give the same state, and the same hash, on every
 //! member.
 
+mod apply;
 pub mod auth;
+mod compact;
 mod entry;
 mod error;
+mod fault;
+mod file;
+mod gauge;
+mod hash;
+mod history_key;
+mod key_range;
+mod keyspace;
+mod lease;
+pub mod limits;
+pub mod quota;
+mod range;
+mod reader;
+mod record;
+mod revision;
+mod ring;
+mod snapshot;
+mod state;
+mod store;
+mod stored;
+mod tables;
+mod varint;
+mod view;
 
 pub use entry::{Applied, Entry, LogId, Payload, Reply};
-pub use error::{ApplyError, StoreError};
+pub use error::{ApplyError, QueryError, StoreError};
+pub use file::mark_for_check;
+pub use key_range::KeyRange;
+pub use lease::{Lease, LeaseChange};
+pub use reader::Reader;
+pub use revision::Revision;
+pub use ring::{EventRing, Since};
+pub use snapshot::{SnapshotMeta, SnapshotReader, SnapshotWriter};
+pub use state::FIRST_MEMBER_ID;
+pub use store::{AppliedBatch, Options, Store, Undurable};
+pub use view::{History, RangeChunks, View};
