@@ -102,7 +102,11 @@ mod recovery;
 mod replay;
 mod scan;
 mod segment;
+#[cfg(any(test, feature = "simulated-disk"))]
+pub mod simulated_disk;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;

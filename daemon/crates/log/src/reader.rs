@@ -59,10 +59,12 @@ fn run_length(found: &[(u64, Found)], first: Place) -> usize {
     for (_, one) in &found[1..] {
         let Found::Disk(place) = one else { break };
         let offset = u64::from(place.offset);
+        if place.segment != first.segment || offset < end {
+            break;
+        }
         // Between two entries of neighbouring batches stand a head and some padding.
-        let near = offset >= end && offset - end <= (PAGE_BYTES + BATCH_HEADER_BYTES) as u64;
-        let fits = end_of(*place) - u64::from(first.offset) <= READ_BYTES as u64;
-        if place.segment != first.segment || !near || !fits {
+        let near = offset - end <= (PAGE_BYTES + BATCH_HEADER_BYTES) as u64;
+        if !near || end_of(*place) - u64::from(first.offset) > READ_BYTES as u64 {
             break;
         }
         end = end_of(*place);

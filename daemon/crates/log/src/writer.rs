@@ -81,6 +81,15 @@ impl Writer {
         }
     }
 
+    /// Writes until nothing waits that is worth a write.
+    #[cfg(test)]
+    pub(crate) fn flush(&mut self) -> Result<(), LogError> {
+        while self.shared.wait(Duration::ZERO) == Woken::Work {
+            self.write_next()?;
+        }
+        Ok(())
+    }
+
     /// Takes one batch and writes it.
     pub(crate) fn write_next(&mut self) -> Result<(), LogError> {
         let batch = self
