@@ -4,6 +4,9 @@
 //! Knows nothing about how a member works inside: the same run passes against real etcd.
 //! The judges (`linearizable`, `revisions`, `watchers`) are pure functions of the record.
 
+// What a run did is told on standard output.
+#![allow(clippy::print_stdout)]
+
 pub mod fleet;
 pub mod history;
 pub mod limits;

@@ -35,14 +35,17 @@ pub struct Recorder {
     failures: Mutex<BTreeMap<String, usize>>,
     nonsense: Mutex<Vec<String>>,
     stop: AtomicBool,
+    stale_reads: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Default for Recorder {
-    fn default() -> Self {
+impl Recorder {
+    /// An empty record. With `stale_reads`, linearizable reads are sent as serializable ones.
+    #[must_use]
+    pub fn new(stale_reads: bool) -> Self {
         Self {
             start: Instant::now(),
             next_value: AtomicU64::new(1),
@@ -50,11 +53,10 @@ impl Default for Recorder {
             failures: Mutex::default(),
             nonsense: Mutex::default(),
             stop: AtomicBool::new(false),
+            stale_reads,
         }
     }
-}
 
-impl Recorder {
     /// Nanoseconds since the run began.
     #[must_use]
     pub fn now(&self) -> u64 {
@@ -152,7 +154,11 @@ impl Recorder {
         deadline: Duration,
     ) -> Result<Operation, SessionError> {
         let asked = through.asked(key, self.now(), request);
-        let outcome = perform(&mut through.client, key, request, deadline).await;
+        let sent = match request {
+            Request::Get if self.stale_reads => Request::GetSerializable,
+            request => request,
+        };
+        let outcome = perform(&mut through.client, key, sent, deadline).await;
         let operation = self.record(asked, outcome.as_ref().copied());
         outcome.map(|_| operation)
     }

@@ -1,5 +1,8 @@
 //! Runs one kind of fault test for as long as asked; CI runs short forms of the same.
 
+// What a run did is told on standard output.
+#![allow(clippy::print_stdout)]
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use skerry_faults::{network, power, quorum, storm};
 use skerry_tests_harness::Kind;
 
 const USAGE: &str = "usage: skerry-faults storm|quorum|power [--peer skerry|etcd] [--seconds N] \
-                     [--seed N] [--kills N] [--dir PATH]";
+                     [--seed N] [--kills N] [--dir PATH] [--stale-reads]";
 
 struct Arguments {
     scenario: String,
@@ -22,6 +25,7 @@ struct Arguments {
     seed: u64,
     kills: usize,
     folder: Option<PathBuf>,
+    stale_reads: bool,
 }
 
 fn arguments() -> Result<Arguments> {
@@ -32,6 +36,7 @@ fn arguments() -> Result<Arguments> {
         seed: 1,
         kills: 20,
         folder: None,
+        stale_reads: false,
     };
     let mut parser = lexopt::Parser::from_env();
     let number = |value: OsString| -> Result<u64> {
@@ -52,6 +57,7 @@ fn arguments() -> Result<Arguments> {
             lexopt::Arg::Long("seed") => given.seed = number(parser.value()?)?,
             lexopt::Arg::Long("kills") => given.kills = usize::try_from(number(parser.value()?)?)?,
             lexopt::Arg::Long("dir") => given.folder = Some(PathBuf::from(parser.value()?)),
+            lexopt::Arg::Long("stale-reads") => given.stale_reads = true,
             lexopt::Arg::Value(value) if given.scenario.is_empty() => {
                 given.scenario = value.to_string_lossy().into_owned();
             }
@@ -75,14 +81,12 @@ async fn main() -> Result<()> {
             network::enter()?;
             let mut fleet = Fleet::start(&plan(MEMBERS, true)).await?;
             let duration = Duration::from_secs(given.seconds);
-            let report = storm::run(
-                &mut fleet,
-                &Storm {
-                    seed: given.seed,
-                    duration,
-                },
-            )
-            .await?;
+            let storm = Storm {
+                seed: given.seed,
+                duration,
+                stale_reads: given.stale_reads,
+            };
+            let report = storm::run(&mut fleet, &storm).await?;
             println!("{report:#?}");
         }
         "quorum" => {

@@ -23,7 +23,7 @@ const CLIENTS: u32 = 8;
 pub async fn run(fleet: &mut Fleet, seed: u64, kills: usize) -> Result<()> {
     println!("seed {seed}, {kills} kills");
     let mut random = Random::new(seed);
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(Recorder::new(false));
     let targets = fleet.targets();
     let watcher = Watcher::start(&targets[0]);
     let clients = start(&recorder, &targets, CLIENTS, seed);

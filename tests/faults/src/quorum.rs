@@ -8,8 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use etcd_client::{Client, GetOptions};
 
 use crate::fleet::Fleet;
-use crate::history::Request;
-use crate::history::Value;
+use crate::history::{Request, Value};
 use crate::limits::{QUORUM_LOSS_DEADLINE, RECOVERY_DEADLINE, WATCH_DEADLINE};
 use crate::load::{Recorder, Through};
 use crate::session::{SessionError, key_name, version};
@@ -27,8 +26,10 @@ pub enum Loss {
 }
 
 /// etcd 3.5's answers to requests that need a quorum that is not there: its own request
-/// timeouts, and those for a proposal or read that a leader change took away.
-const ERRORS: [&str; 5] = [
+/// timeouts (the first is what a member says that knows of no leader), and those for a
+/// proposal or read that a leader change took away.
+const ERRORS: [&str; 6] = [
+    "DeadlineExceeded: context deadline exceeded",
     "Unavailable: etcdserver: request timed out",
     "Unavailable: etcdserver: request timed out, possibly due to previous leader failure",
     "Unavailable: etcdserver: request timed out, possibly due to connection lost",
@@ -42,7 +43,7 @@ const ERRORS: [&str; 5] = [
 /// The first promise that was broken.
 pub async fn run(fleet: &mut Fleet, loss: Loss, survivor: usize) -> Result<()> {
     println!("quorum lost ({loss:?}) for member {survivor}");
-    let recorder = Recorder::default();
+    let recorder = Recorder::new(false);
     let target = fleet.targets()[survivor].clone();
     let mut through = Through::open(0, &target).await?;
     let old = put(&recorder, &mut through, RECOVERY_DEADLINE)
@@ -65,8 +66,11 @@ pub async fn run(fleet: &mut Fleet, loss: Loss, survivor: usize) -> Result<()> {
     }
 
     let mut client = target.client().await?;
-    refuses(&recorder, &mut through, "a write", Need::Write).await?;
-    refuses(&recorder, &mut through, "a linearizable read", Need::Read).await?;
+    let mut reader = Through::open(1, &target).await?;
+    tokio::try_join!(
+        refuses(&recorder, &mut through, "a write", Need::Write),
+        refuses(&recorder, &mut reader, "a linearizable read", Need::Read),
+    )?;
     answers_alone(&mut client, old).await?;
     let events = replay(&target, old.1, WATCH_DEADLINE)
         .await

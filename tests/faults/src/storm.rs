@@ -30,6 +30,8 @@ pub struct Storm {
     pub seed: u64,
     /// How long faults go on.
     pub duration: Duration,
+    /// Asks for serializable reads and records them as linearizable: the judges must object.
+    pub stale_reads: bool,
 }
 
 /// What a run was made of, once it passed.
@@ -51,7 +53,7 @@ pub struct Report {
 /// The first promise that was broken.
 pub async fn run(fleet: &mut Fleet, storm: &Storm) -> Result<Report> {
     println!("seed {} for {:?}", storm.seed, storm.duration);
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(Recorder::new(storm.stale_reads));
     let targets = fleet.targets();
     let watchers: Vec<_> = targets.iter().map(Watcher::start).collect();
     let clients = start(&recorder, &targets, CLIENTS_PER_MEMBER, storm.seed);

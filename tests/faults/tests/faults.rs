@@ -1,0 +1,92 @@
+//! Short forms of the fault tests. The long forms are the program's own:
+//! `cargo run -p skerry-faults -- storm --seconds 3600 --seed 7`.
+//!
+//! Each runs the program by itself, because it puts itself into network namespaces. They need
+//! root or user namespaces, `ip`, `nft` and `unshare`; where those are refused, the tests say
+//! so and pass. Real etcd goes through a short form of the same, to show that the judges judge.
+
+// What a run did is told on standard output.
+#![allow(clippy::print_stdout)]
+
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// One at a time: elections are timed, and two storms would starve each other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn passes(arguments: &[&str]) {
+    if let Some((passed, failure)) = run(arguments) {
+        assert!(passed, "skerry-faults {}:\n{failure}", arguments.join(" "));
+    }
+}
+
+/// Whether it passed, and why not; `None`: this machine does not allow it.
+fn run(arguments: &[&str]) -> Option<(bool, String)> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--net", "--mount", "--map-root-user", "true"]);
+    let allowed = unshare
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !allowed {
+        println!("skipped: this machine does not allow network namespaces");
+        return None;
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_skerry-faults"))
+        .args(arguments)
+        .output()
+        .expect("the program is built with its tests");
+    let told = String::from_utf8_lossy(&output.stdout);
+    println!("{told}");
+    Some((
+        output.status.success(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    ))
+}
+
+#[test]
+fn three_members_lose_nothing_while_killed_paused_and_cut_off() {
+    passes(&["storm", "--seconds", "80", "--seed", "1"]);
+}
+
+#[test]
+fn a_member_without_quorum_refuses_writes_in_time_serves_old_state_and_resumes() {
+    passes(&["quorum"]);
+}
+
+#[test]
+fn a_lone_member_killed_again_and_again_has_all_it_acknowledged() {
+    passes(&["power", "--kills", "20", "--seed", "1"]);
+}
+
+#[test]
+fn real_etcd_passes_the_same_storm() {
+    passes(&["storm", "--peer", "etcd", "--seconds", "20", "--seed", "1"]);
+}
+
+#[test]
+fn real_etcd_passes_the_same_kills() {
+    passes(&["power", "--peer", "etcd", "--kills", "3", "--seed", "1"]);
+}
+
+#[test]
+fn reads_that_are_stale_do_not_pass_as_linearizable() {
+    let told = run(&[
+        "storm",
+        "--peer",
+        "etcd",
+        "--seconds",
+        "5",
+        "--seed",
+        "1",
+        "--stale-reads",
+    ]);
+    if let Some((passed, failure)) = told {
+        assert!(!passed, "stale reads were not noticed");
+        assert!(
+            failure.contains("no order of the operations explains"),
+            "{failure}"
+        );
+    }
+}
