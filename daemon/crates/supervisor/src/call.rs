@@ -1,0 +1,124 @@
+//! One HTTP request to a server over TLS, bounded in time and size.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::ServerUrl;
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, CONNECT_TIME_MAX};
+
+/// Why no answer came.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// The server's certificate was refused: another try will not help.
+    Certificate(rustls::CertificateError),
+    /// Anything that time may heal.
+    Transport(String),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Certificate(error) => write!(f, "certificate: {error}"),
+            CallError::Transport(reason) => f.write_str(reason),
+        }
+    }
+}
+
+pub(crate) struct Call<'a> {
+    pub(crate) server: &'a ServerUrl,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) body: Bytes,
+}
+
+impl Call<'_> {
+    /// Connects, asks, and reads the whole answer.
+    pub(crate) async fn send(self) -> Result<(StatusCode, Bytes), CallError> {
+        let connecting = tokio::time::timeout(CONNECT_TIME_MAX, self.connect());
+        let stream = connecting
+            .await
+            .map_err(|_| CallError::Transport("no connection in time".to_owned()))??;
+        let exchange = tokio::time::timeout(ANSWER_TIME_MAX, self.exchange(stream));
+        exchange
+            .await
+            .map_err(|_| CallError::Transport("no answer in time".to_owned()))?
+    }
+
+    async fn connect(&self) -> Result<tokio_rustls::client::TlsStream<TcpStream>, CallError> {
+        let stream = TcpStream::connect(self.server.address())
+            .await
+            .map_err(|error| CallError::Transport(error.to_string()))?;
+        // One small request: waiting to fill packets helps nobody. Works without, too.
+        _ = stream.set_nodelay(true);
+        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        connector
+            .connect(self.server.server_name(), stream)
+            .await
+            .map_err(|error| {
+                let tls = error
+                    .get_ref()
+                    .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+                match tls {
+                    Some(rustls::Error::InvalidCertificate(reason)) => {
+                        CallError::Certificate(reason.clone())
+                    }
+                    _ => CallError::Transport(error.to_string()),
+                }
+            })
+    }
+
+    async fn exchange(
+        self,
+        stream: tokio_rustls::client::TlsStream<TcpStream>,
+    ) -> Result<(StatusCode, Bytes), CallError> {
+        let failed = |error: &dyn fmt::Display| CallError::Transport(error.to_string());
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| failed(&error))?;
+        let mut request = Request::new(Full::new(self.body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = http::Uri::from_static(self.path);
+        let host = HeaderValue::try_from(self.server.authority());
+        let headers = request.headers_mut();
+        headers.insert(HOST, host.map_err(|error| failed(&error))?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(mut authorization) = self.authorization {
+            authorization.set_sensitive(true);
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        let asking = async {
+            let response = sender
+                .send_request(request)
+                .await
+                .map_err(|error| failed(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+                .collect()
+                .await;
+            Ok((status, body.map_err(|error| failed(&error))?.to_bytes()))
+        };
+        // The connection is driven here, and dropped with the answer: nothing is left behind.
+        let mut connection = std::pin::pin!(connection);
+        let mut asking = std::pin::pin!(asking);
+        tokio::select! {
+            biased;
+            answer = &mut asking => answer,
+            ended = &mut connection => match ended {
+                Err(error) => Err(failed(&error)),
+                // The server has closed after its last byte, which may still be with `asking`.
+                Ok(()) => asking.await,
+            },
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What the supervisor asks of the cluster: few enough things that a test can play it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use skerry_consensus::{ProposeError, ReadError, Status};
+
+/// The replicated cluster, as seen from this node.
+pub trait Cluster: Send + Sync + 'static {
+    /// What this node knows of the cluster now.
+    fn status(&self) -> Arc<Status>;
+
+    /// Whether the local store answers reads; why not otherwise.
+    fn store_serves(&self) -> Result<(), String>;
+
+    /// Waits until all that was committed before the call is applied here.
+    fn linearize(&self) -> impl Future<Output = Result<(), ReadError>> + Send;
+
+    /// Adds a member that gets a vote once it has caught up; answers its new id.
+    fn add_member(
+        &self,
+        peer_urls: Vec<String>,
+    ) -> impl Future<Output = Result<u64, ProposeError>> + Send;
+
+    /// The value of a key in this node's store.
+    fn get(&self, key: &str) -> Result<Option<Bytes>, String>;
+
+    /// Puts a key that is not there yet, and leaves one that is.
+    fn put_if_absent(
+        &self,
+        key: &str,
+        value: Bytes,
+    ) -> impl Future<Output = Result<(), ProposeError>> + Send;
+}
+
+impl<C: Cluster> Cluster for Arc<C> {
+    fn status(&self) -> Arc<Status> {
+        C::status(self)
+    }
+
+    fn store_serves(&self) -> Result<(), String> {
+        C::store_serves(self)
+    }
+
+    fn linearize(&self) -> impl Future<Output = Result<(), ReadError>> + Send {
+        C::linearize(self)
+    }
+
+    fn add_member(
+        &self,
+        peer_urls: Vec<String>,
+    ) -> impl Future<Output = Result<u64, ProposeError>> + Send {
+        C::add_member(self, peer_urls)
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
+        C::get(self, key)
+    }
+
+    fn put_if_absent(
+        &self,
+        key: &str,
+        value: Bytes,
+    ) -> impl Future<Output = Result<(), ProposeError>> + Send {
+        C::put_if_absent(self, key, value)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use skerry_consensus::{Member, Role};
+
+    use super::*;
+
+    pub(crate) const CLUSTER_ID: u64 = 0xc0ffee;
+
+    pub(crate) fn member(name: &str, peer_url: &str) -> Member {
+        Member {
+            name: name.into(),
+            peer_urls: vec![peer_url.into()],
+            client_urls: if name.is_empty() {
+                vec![]
+            } else {
+                vec!["https://c:2379".into()]
+            },
+        }
+    }
+
+    pub(crate) fn status(members: Vec<(u64, Member, bool)>) -> Status {
+        Status {
+            cluster_id: CLUSTER_ID,
+            member_id: 1,
+            role: Role::Leader,
+            leader: Some(1),
+            term: 3,
+            committed_index: 10,
+            applied_index: 10,
+            members,
+            fatal: None,
+        }
+    }
+
+    /// A cluster in memory, that fails as told.
+    #[derive(Debug)]
+    pub(crate) struct FakeCluster(pub(crate) Mutex<Fake>);
+
+    #[derive(Debug)]
+    pub(crate) struct Fake {
+        pub(crate) status: Status,
+        pub(crate) keys: BTreeMap<String, Bytes>,
+        pub(crate) puts: usize,
+        pub(crate) store: Result<(), String>,
+        pub(crate) linearize: Result<(), ReadError>,
+        pub(crate) add: Result<(), ProposeError>,
+    }
+
+    impl FakeCluster {
+        pub(crate) fn of_one() -> Arc<FakeCluster> {
+            let members = vec![(1, member("one", "https://127.0.0.1:2380"), false)];
+            Arc::new(FakeCluster(Mutex::new(Fake {
+                status: status(members),
+                keys: BTreeMap::new(),
+                puts: 0,
+                store: Ok(()),
+                linearize: Ok(()),
+                add: Ok(()),
+            })))
+        }
+
+        pub(crate) fn change(&self, change: impl FnOnce(&mut Fake)) {
+            change(&mut self.0.lock().unwrap());
+        }
+    }
+
+    impl Cluster for FakeCluster {
+        fn status(&self) -> Arc<Status> {
+            Arc::new(self.0.lock().unwrap().status.clone())
+        }
+
+        fn store_serves(&self) -> Result<(), String> {
+            self.0.lock().unwrap().store.clone()
+        }
+
+        async fn linearize(&self) -> Result<(), ReadError> {
+            self.0.lock().unwrap().linearize.clone()
+        }
+
+        async fn add_member(&self, peer_urls: Vec<String>) -> Result<u64, ProposeError> {
+            let mut fake = self.0.lock().unwrap();
+            fake.add.clone()?;
+            let id = fake.status.members.len() as u64 + 1;
+            let member = Member {
+                peer_urls,
+                ..Member::default()
+            };
+            fake.status.members.push((id, member, true));
+            Ok(id)
+        }
+
+        fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
+            Ok(self.0.lock().unwrap().keys.get(key).cloned())
+        }
+
+        async fn put_if_absent(&self, key: &str, value: Bytes) -> Result<(), ProposeError> {
+            let mut fake = self.0.lock().unwrap();
+            fake.puts += 1;
+            fake.keys.entry(key.to_owned()).or_insert(value);
+            Ok(())
+        }
+    }
+}

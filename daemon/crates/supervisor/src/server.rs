@@ -1,0 +1,325 @@
+//! The server side: from a request on 6443 to its answer.
+//!
+//! Open to everybody, by design: `/cacerts` (a joining server cannot verify anything before it
+//! has it), `/ping`, health (probes carry no credentials). The join route asks for the token.
+//! Everything else is the Kubernetes API's, which is not served yet.
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body;
+use skerry_consensus::{ProposeError, Status};
+use skerry_pki::{Password, Pki, Token};
+use tokio::sync::{OnceCell, Semaphore};
+use zeroize::Zeroizing;
+
+use crate::admit::{Admission, Pending, admit};
+use crate::bootstrap::{self, Bootstrap};
+use crate::bucket::Bucket;
+use crate::cluster::Cluster;
+use crate::envelope::Sealer;
+use crate::health::Health;
+use crate::limits::{
+    JOIN_REQUEST_BYTES_MAX, JOIN_REQUEST_TIME_MAX, JOINS_IN_FLIGHT_MAX, WRONG_PASSWORD_EVERY,
+    WRONG_PASSWORDS_BURST,
+};
+use crate::message::{JOIN_PATH, JoinAnswer, JoinRequest, KnownMember};
+use crate::refusal::Refusal;
+use crate::reply::{self, Reply};
+
+/// The node-to-node services of one server. Cheap to clone: one per connection.
+pub struct Supervisor<C>(Arc<Inner<C>>);
+
+struct Inner<C> {
+    cluster: C,
+    ca_bundle: Bytes,
+    bootstrap: Bootstrap,
+    clock: Arc<skerry_pki::Clock>,
+    user: &'static str,
+    password: Password,
+    sealer: OnceCell<Sealer>,
+    health: Health,
+    wrong_passwords: Mutex<Bucket>,
+    in_flight: Semaphore,
+    request_time_max: Duration,
+    /// Held while a member is added: two requests of one node must not add it twice.
+    pending: tokio::sync::Mutex<Pending>,
+}
+
+impl<C> Clone for Supervisor<C> {
+    fn clone(&self) -> Self {
+        Supervisor(Arc::clone(&self.0))
+    }
+}
+
+impl<C: Cluster> Supervisor<C> {
+    /// Serves joins to `cluster` for whoever has the password of `token`.
+    pub fn new(cluster: C, pki: &Pki, token: &Token) -> Supervisor<C> {
+        Supervisor::patient(cluster, pki, token, JOIN_REQUEST_TIME_MAX)
+    }
+
+    /// As [`Supervisor::new`], with its own idea of how long a request may take to arrive.
+    pub(crate) fn patient(
+        cluster: C,
+        pki: &Pki,
+        token: &Token,
+        request_time_max: Duration,
+    ) -> Supervisor<C> {
+        let wrong_passwords =
+            Bucket::full(WRONG_PASSWORDS_BURST, WRONG_PASSWORD_EVERY, Instant::now());
+        Supervisor(Arc::new(Inner {
+            cluster,
+            ca_bundle: Bytes::from(pki.ca_bundle().to_owned()),
+            bootstrap: Bootstrap::of(pki),
+            clock: Arc::clone(pki.clock()),
+            user: token.user(),
+            password: token.password().clone(),
+            sealer: OnceCell::new(),
+            health: Health::default(),
+            wrong_passwords: Mutex::new(wrong_passwords),
+            in_flight: Semaphore::new(JOINS_IN_FLIGHT_MAX),
+            request_time_max,
+            pending: tokio::sync::Mutex::new(Pending::default()),
+        }))
+    }
+
+    /// Whether [`Supervisor::handle`] serves this path, rather than answering "not found".
+    pub fn serves(path: &str) -> bool {
+        matches!(
+            path,
+            "/cacerts" | "/ping" | "/healthz" | "/livez" | "/readyz" | JOIN_PATH
+        )
+    }
+
+    /// Answers one request.
+    pub async fn handle<B>(&self, request: Request<B>) -> Reply
+    where
+        B: Body,
+        B::Data: Send,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let path = request.uri().path();
+        if !Self::serves(path) {
+            return reply::not_found();
+        }
+        if path == JOIN_PATH {
+            return match *request.method() {
+                Method::POST => self.join(request).await,
+                _ => reply::method_not_allowed("POST"),
+            };
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return reply::method_not_allowed("GET, HEAD");
+        }
+        let name = &path[1..];
+        let verbose = request.uri().query().is_some_and(|query| {
+            query
+                .split('&')
+                .any(|pair| pair.split('=').next() == Some("verbose"))
+        });
+        let Inner {
+            cluster,
+            health,
+            ca_bundle,
+            ..
+        } = &*self.0;
+        match name {
+            "cacerts" => reply::text(StatusCode::OK, ca_bundle.clone()),
+            "ping" => reply::text(StatusCode::OK, "pong"),
+            "readyz" => health.ready(name, cluster, verbose).await,
+            _ => health.live(name, cluster, verbose),
+        }
+    }
+
+    async fn join<B>(&self, request: Request<B>) -> Reply
+    where
+        B: Body,
+        B::Data: Send,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        match self.try_join(request).await {
+            Ok(answer) => reply::json(StatusCode::OK, &answer),
+            Err(refusal) => {
+                tracing::warn!(%refusal, "refused a server that wants to join");
+                let mut reply = reply::json(refusal.status(), &refusal.answer());
+                let headers = reply.headers_mut();
+                match refusal {
+                    Refusal::WrongPassword => {
+                        let basic = HeaderValue::from_static("Basic realm=\"skerry\"");
+                        _ = headers.insert(WWW_AUTHENTICATE, basic);
+                    }
+                    Refusal::TooMany | Refusal::Unavailable(_) => {
+                        _ = headers.insert(RETRY_AFTER, HeaderValue::from(1));
+                    }
+                    _ => {}
+                }
+                reply
+            }
+        }
+    }
+
+    async fn try_join<B>(&self, request: Request<B>) -> Result<JoinAnswer, Refusal>
+    where
+        B: Body,
+        B::Data: Send,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        self.authenticate(request.headers())?;
+        let _permit = self
+            .0
+            .in_flight
+            .try_acquire()
+            .map_err(|_| Refusal::TooMany)?;
+        let body = tokio::time::timeout(self.0.request_time_max, read(request.into_body()));
+        let body = body.await.map_err(|_| Refusal::TooSlow)??;
+        let request = JoinRequest::decode(&body)?;
+        // First what may fail without a trace, then the member, which stays.
+        let bootstrap = self.sealed_bootstrap().await?;
+        let (member_id, status) = self.take_in(&request).await?;
+        Ok(JoinAnswer {
+            cluster_id: status.cluster_id,
+            member_id,
+            members: known_members(&status),
+            bootstrap: STANDARD.encode(bootstrap),
+        })
+    }
+
+    fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let mut bucket = self
+            .0
+            .wrong_passwords
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !bucket.has_permit(now) {
+            return Err(Refusal::TooMany);
+        }
+        if self.is_authentic(headers) {
+            return Ok(());
+        }
+        bucket.take(now);
+        Err(Refusal::WrongPassword)
+    }
+
+    fn is_authentic(&self, headers: &HeaderMap) -> bool {
+        let Some(value) = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+        else {
+            return false;
+        };
+        let Some((scheme, credentials)) = value.split_once(' ') else {
+            return false;
+        };
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return false;
+        }
+        let Ok(credentials) = STANDARD.decode(credentials.trim()).map(Zeroizing::new) else {
+            return false;
+        };
+        let Some(colon) = credentials.iter().position(|byte| *byte == b':') else {
+            return false;
+        };
+        let (user, password) = (&credentials[..colon], &credentials[colon + 1..]);
+        user == self.0.user.as_bytes() && self.0.password.matches(password)
+    }
+
+    async fn sealed_bootstrap(&self) -> Result<Vec<u8>, Refusal> {
+        let failed = |error: &dyn Display| Refusal::Failed(error.to_string());
+        let make = || bootstrap::sealer(self.0.password.clone());
+        let sealer = self
+            .0
+            .sealer
+            .get_or_try_init(make)
+            .await
+            .map_err(|error| failed(&error))?;
+        let mut bootstrap = self.0.bootstrap.clone();
+        bootstrap.time = self.0.clock.now();
+        bootstrap.seal(sealer).map_err(|error| failed(&error))
+    }
+
+    /// The member's id, and the cluster with it inside.
+    async fn take_in(&self, request: &JoinRequest) -> Result<(u64, Arc<Status>), Refusal> {
+        let cluster = &self.0.cluster;
+        let mut pending = self.0.pending.lock().await;
+        // What this server knows may be old; after this it is not.
+        cluster.linearize().await?;
+        let id = match admit(&cluster.status(), &pending, request)? {
+            Admission::Known(id) => id,
+            Admission::New => {
+                let added = cluster.add_member(request.peer_urls.clone()).await;
+                added.map_err(|error| match error {
+                    ProposeError::PeerUrlExists => Refusal::PeerUrlInUse {
+                        urls: request.peer_urls.join(", "),
+                    },
+                    other => other.into(),
+                })?
+            }
+        };
+        pending.remember(&request.name, id);
+        tracing::info!(
+            name = request.name,
+            member = format!("{id:x}"),
+            peer_urls = request.peer_urls.join(", "),
+            "a server joins"
+        );
+        Ok((id, cluster.status()))
+    }
+}
+
+fn known_members(status: &Status) -> Vec<KnownMember> {
+    let known = status
+        .members
+        .iter()
+        .map(|(id, member, learner)| KnownMember {
+            id: *id,
+            name: member.name.clone(),
+            peer_urls: member.peer_urls.clone(),
+            client_urls: member.client_urls.clone(),
+            learner: *learner,
+        });
+    known.collect()
+}
+
+async fn read<B>(body: B) -> Result<Bytes, Refusal>
+where
+    B: Body,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let body = Limited::new(body, JOIN_REQUEST_BYTES_MAX).collect().await;
+    body.map(http_body_util::Collected::to_bytes)
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Refusal::TooLarge(JOIN_REQUEST_BYTES_MAX)
+            } else {
+                Refusal::Malformed(error.to_string())
+            }
+        })
+}
+
+impl<C, B> hyper::service::Service<Request<B>> for Supervisor<C>
+where
+    C: Cluster,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<B>) -> Self::Future {
+        let supervisor = self.clone();
+        Box::pin(async move { Ok(supervisor.handle(request).await) })
+    }
+}

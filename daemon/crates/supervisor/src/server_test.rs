@@ -1,0 +1,472 @@
+//! What callers of 6443 can rely on, with a cluster that is played.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{ALLOW, AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use skerry_consensus::{ProposeError, ReadError};
+use skerry_pki::{Clock, Identity, Password, Pki, Token};
+
+use crate::bootstrap::Bootstrap;
+use crate::cluster::tests::{CLUSTER_ID, FakeCluster, member};
+use crate::limits::{JOIN_REQUEST_BYTES_MAX, JOINS_IN_FLIGHT_MAX, WRONG_PASSWORDS_BURST};
+use crate::message::tests::request as join_request;
+use crate::message::{JOIN_PATH, JoinAnswer, JoinRequest, RefusalAnswer};
+use crate::reply::Reply;
+use crate::server::Supervisor;
+
+const PASSWORD: &str = "secret";
+
+struct Desk {
+    cluster: Arc<FakeCluster>,
+    pki: Pki,
+    supervisor: Supervisor<Arc<FakeCluster>>,
+    _folder: tempfile::TempDir,
+}
+
+fn pki(folder: &Path) -> Pki {
+    let identity = Identity::new("one", vec!["127.0.0.1".parse().unwrap()]);
+    Pki::load_or_create(folder, identity, Arc::new(Clock::system())).unwrap()
+}
+
+fn desk() -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = pki(folder.path());
+    let cluster = FakeCluster::of_one();
+    let token = Token::new(pki.ca_hash(), Password::new(PASSWORD).unwrap());
+    let supervisor = Supervisor::new(Arc::clone(&cluster), &pki, &token);
+    Desk {
+        cluster,
+        pki,
+        supervisor,
+        _folder: folder,
+    }
+}
+
+fn basic(credentials: &str) -> String {
+    format!("Basic {}", STANDARD.encode(credentials))
+}
+
+fn join(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    Request::post(JOIN_PATH)
+        .header(AUTHORIZATION, basic(&format!("server:{PASSWORD}")))
+        .body(Full::new(body.into()))
+        .unwrap()
+}
+
+fn join_as(request: &JoinRequest) -> Request<Full<Bytes>> {
+    join(serde_json::to_vec(request).unwrap())
+}
+
+fn call(method: &str, path: &str) -> Request<Full<Bytes>> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Full::default())
+        .unwrap()
+}
+
+async fn body(response: Reply) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn refusal(response: Reply) -> (StatusCode, RefusalAnswer) {
+    let status = response.status();
+    (status, serde_json::from_str(&body(response).await).unwrap())
+}
+
+async fn joined(response: Reply) -> JoinAnswer {
+    let status = response.status();
+    let body = body(response).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+#[tokio::test]
+async fn anybody_may_read_the_ca_and_the_health() {
+    let desk = desk();
+    let cases = [
+        ("/cacerts", desk.pki.ca_bundle()),
+        ("/ping", "pong"),
+        ("/healthz", "ok"),
+        ("/livez", "ok"),
+        ("/readyz", "ok"),
+    ];
+    for (path, text) in cases {
+        for method in ["GET", "HEAD"] {
+            let response = desk.supervisor.handle(call(method, path)).await;
+            assert_eq!(response.status(), StatusCode::OK, "{method} {path}");
+            assert_eq!(body(response).await, text, "{path}");
+        }
+        let response = desk.supervisor.handle(call("POST", path)).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(response.headers()[ALLOW], "GET, HEAD");
+    }
+}
+
+#[tokio::test]
+async fn a_path_of_the_kubernetes_api_is_not_found_in_its_own_words() {
+    let desk = desk();
+    for path in ["/version", "/api/v1/pods", "/", "/cacerts/", "/v1-skerry"] {
+        let response = desk.supervisor.handle(call("GET", path)).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        let status: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
+        assert_eq!(status["kind"], "Status");
+        assert_eq!(status["reason"], "NotFound");
+        assert_eq!(status["code"], 404);
+        assert_eq!(
+            status["message"],
+            "the server could not find the requested resource"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_ready_once_it_has_met_a_leader_and_while_its_store_serves() {
+    let desk = desk();
+    let ready = async || desk.supervisor.handle(call("GET", "/readyz")).await;
+    desk.cluster
+        .change(|fake| fake.linearize = Err(ReadError::NoLeader));
+    let response = ready().await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let text = body(response).await;
+    assert!(
+        text.contains("[-]etcd-readiness failed: reason withheld\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("readyz check failed\n"), "{text}");
+
+    desk.cluster.change(|fake| fake.linearize = Ok(()));
+    assert_eq!(ready().await.status(), StatusCode::OK);
+    // Without a quorum it still serves reads.
+    desk.cluster
+        .change(|fake| fake.linearize = Err(ReadError::NoLeader));
+    assert_eq!(ready().await.status(), StatusCode::OK);
+    desk.cluster
+        .change(|fake| fake.store = Err("closed".into()));
+    assert_eq!(ready().await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn a_member_that_cannot_go_on_is_not_live() {
+    let desk = desk();
+    desk.cluster
+        .change(|fake| fake.status.fatal = Some("the disk failed".into()));
+    for path in ["/livez", "/healthz", "/readyz"] {
+        let response = desk.supervisor.handle(call("GET", path)).await;
+        assert_eq!(
+            response.status(),
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "{path}"
+        );
+        // A probe of anybody is not told why.
+        assert!(!body(response).await.contains("disk"));
+    }
+}
+
+#[tokio::test]
+async fn health_lists_its_checks_when_asked_to() {
+    let desk = desk();
+    for query in ["verbose", "verbose=true", "x=1&verbose"] {
+        let path = format!("/readyz?{query}");
+        let text = body(desk.supervisor.handle(call("GET", &path)).await).await;
+        assert_eq!(
+            text,
+            "[+]ping ok\n[+]member ok\n[+]etcd ok\n[+]etcd-readiness ok\nreadyz check passed\n"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_with_the_token_is_taken_in_and_gets_what_it_needs() {
+    let desk = desk();
+    let answer = joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+    assert_eq!(answer.cluster_id, CLUSTER_ID);
+    assert_eq!(answer.members.len(), 2);
+    let new = answer
+        .members
+        .iter()
+        .find(|member| member.id == answer.member_id)
+        .unwrap();
+    assert_eq!(new.peer_urls, join_request().peer_urls);
+    assert!(new.learner);
+    let envelope = STANDARD.decode(&answer.bootstrap).unwrap();
+    let bootstrap = Bootstrap::open(&envelope, &Password::new(PASSWORD).unwrap()).unwrap();
+    assert_eq!(bootstrap.files, desk.pki.authority_files());
+    assert!(
+        !answer
+            .bootstrap
+            .contains(&STANDARD.encode("PRIVATE KEY")[..8])
+    );
+}
+
+#[tokio::test]
+async fn asking_again_before_the_first_start_gives_the_same_member() {
+    let desk = desk();
+    let first = joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+    let second = joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+    assert_eq!(first.member_id, second.member_id);
+    assert_eq!(second.members.len(), 2);
+}
+
+#[tokio::test]
+async fn two_requests_at_once_of_one_node_add_one_member() {
+    let desk = desk();
+    let request = join_request();
+    let (one, two) = tokio::join!(
+        desk.supervisor.handle(join_as(&request)),
+        desk.supervisor.handle(join_as(&request)),
+    );
+    assert_eq!(joined(one).await.member_id, joined(two).await.member_id);
+}
+
+#[tokio::test]
+async fn the_name_of_a_running_member_is_refused_in_k3s_words() {
+    let desk = desk();
+    let request = JoinRequest {
+        name: "one".into(),
+        ..join_request()
+    };
+    let (status, refusal) = refusal(desk.supervisor.handle(join_as(&request)).await).await;
+    assert_eq!(
+        (status, refusal.reason.as_str()),
+        (StatusCode::CONFLICT, "duplicate_name")
+    );
+    assert!(
+        refusal
+            .message
+            .starts_with("duplicate node name found, please use a unique name for this node"),
+        "{}",
+        refusal.message
+    );
+}
+
+#[tokio::test]
+async fn one_name_from_two_places_is_let_in_once() {
+    let desk = desk();
+    joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+    let twin = JoinRequest {
+        peer_urls: vec!["https://127.0.0.3:2380".into()],
+        ..join_request()
+    };
+    let (status, refusal) = refusal(desk.supervisor.handle(join_as(&twin)).await).await;
+    assert_eq!(
+        (status, refusal.reason.as_str()),
+        (StatusCode::CONFLICT, "duplicate_name")
+    );
+}
+
+#[tokio::test]
+async fn peer_urls_of_another_member_are_refused() {
+    let desk = desk();
+    desk.cluster.change(|fake| {
+        fake.status
+            .members
+            .push((9, member("nine", "https://127.0.0.2:2380"), false));
+        fake.add = Err(ProposeError::PeerUrlExists);
+    });
+    let (status, refusal) = refusal(desk.supervisor.handle(join_as(&join_request())).await).await;
+    assert_eq!(
+        (status, refusal.reason.as_str()),
+        (StatusCode::CONFLICT, "peer_url_in_use")
+    );
+    assert!(
+        refusal.message.contains("https://127.0.0.2:2380"),
+        "{}",
+        refusal.message
+    );
+}
+
+#[tokio::test]
+async fn what_time_heals_is_told_apart_from_what_it_does_not() {
+    let cases = [
+        (
+            ProposeError::NoLeader,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+        ),
+        (
+            ProposeError::TooManyLearners,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+        ),
+        (
+            ProposeError::Timeout,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+        ),
+        (
+            ProposeError::MemberExists,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "failed",
+        ),
+    ];
+    let desk = desk();
+    for (error, code, reason) in cases {
+        desk.cluster.change(|fake| fake.add = Err(error.clone()));
+        let response = desk.supervisor.handle(join_as(&join_request())).await;
+        let wait = response.headers().contains_key(RETRY_AFTER);
+        let (status, refusal) = refusal(response).await;
+        assert_eq!((status, refusal.reason.as_str()), (code, reason), "{error}");
+        assert_eq!(wait, reason == "unavailable");
+        assert!(
+            refusal.message.contains(&error.to_string()),
+            "{}",
+            refusal.message
+        );
+    }
+    desk.cluster
+        .change(|fake| fake.linearize = Err(ReadError::NoLeader));
+    let (status, _) = refusal(desk.supervisor.handle(join_as(&join_request())).await).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn without_the_password_nothing_is_said_and_nobody_is_let_in() {
+    let valid = serde_json::to_vec(&join_request()).unwrap();
+    let cases = [
+        None,
+        Some(basic("server:wrong")),
+        Some(basic("server:")),
+        Some(basic("node:secret")),
+        Some(basic("secret")),
+        Some("Basic !!!".to_owned()),
+        Some("Basic".to_owned()),
+        Some(format!("Bearer {PASSWORD}")),
+    ];
+    let desk = desk();
+    for credentials in cases {
+        let mut request = join(valid.clone());
+        request.headers_mut().remove(AUTHORIZATION);
+        if let Some(credentials) = &credentials {
+            request
+                .headers_mut()
+                .insert(AUTHORIZATION, credentials.parse().unwrap());
+        }
+        let response = desk.supervisor.handle(request).await;
+        assert!(
+            response.headers().contains_key(WWW_AUTHENTICATE),
+            "{credentials:?}"
+        );
+        let (status, refusal) = refusal(response).await;
+        assert_eq!(
+            (status, refusal.reason.as_str()),
+            (StatusCode::UNAUTHORIZED, "wrong_password"),
+            "{credentials:?}"
+        );
+    }
+    desk.cluster
+        .change(|fake| assert_eq!(fake.status.members.len(), 1));
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_the_right_password_alone_is_not() {
+    let desk = desk();
+    for _ in 0..3 * WRONG_PASSWORDS_BURST {
+        joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+    }
+    let guess = || {
+        Request::post(JOIN_PATH)
+            .header(AUTHORIZATION, basic("server:guess"))
+            .body(Full::<Bytes>::default())
+            .unwrap()
+    };
+    for _ in 0..WRONG_PASSWORDS_BURST {
+        let status = desk.supervisor.handle(guess()).await.status();
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
+    // From here on not even the right one is looked at, or guessing would go on.
+    for request in [guess(), join_as(&join_request())] {
+        let status = desk.supervisor.handle(request).await.status();
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_read() {
+    let desk = desk();
+    let mut body = serde_json::to_vec(&join_request()).unwrap();
+    body.resize(JOIN_REQUEST_BYTES_MAX, b' ');
+    joined(desk.supervisor.handle(join(body.clone())).await).await;
+    body.push(b' ');
+    let (status, refusal) = refusal(desk.supervisor.handle(join(body)).await).await;
+    assert_eq!(
+        (status, refusal.reason.as_str()),
+        (StatusCode::PAYLOAD_TOO_LARGE, "malformed")
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_understood_is_refused_with_the_reason() {
+    let desk = desk();
+    for text in ["", "[]", "{", "{\"version\":1}", "\u{0}"] {
+        let (status, refusal) = refusal(desk.supervisor.handle(join(text)).await).await;
+        assert_eq!(
+            (status, refusal.reason.as_str()),
+            (StatusCode::BAD_REQUEST, "malformed")
+        );
+    }
+    let response: Response<_> = desk.supervisor.handle(call("GET", JOIN_PATH)).await;
+    assert_eq!(response.headers()[ALLOW], "POST");
+}
+
+/// A body that never comes.
+struct Silence;
+
+impl hyper::body::Body for Silence {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, std::io::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+fn silent() -> Request<Silence> {
+    let credentials = basic(&format!("server:{PASSWORD}"));
+    Request::post(JOIN_PATH)
+        .header(AUTHORIZATION, credentials)
+        .body(Silence)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_request_that_never_arrives_is_given_up() {
+    let Desk { cluster, pki, .. } = desk();
+    let token = Token::new(pki.ca_hash(), Password::new(PASSWORD).unwrap());
+    let hasty = Supervisor::patient(cluster, &pki, &token, Duration::from_millis(1));
+    let (status, _) = refusal(hasty.handle(silent()).await).await;
+    assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn joins_beyond_the_limit_are_turned_away_at_once() {
+    let desk = desk();
+    let mut waiting = Vec::new();
+    for _ in 0..JOINS_IN_FLIGHT_MAX {
+        let mut held = Box::pin(desk.supervisor.handle(silent()));
+        let first_step = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(held.as_mut().poll(context).is_pending())
+        });
+        assert!(first_step.await);
+        waiting.push(held);
+    }
+    let status = desk
+        .supervisor
+        .handle(join_as(&join_request()))
+        .await
+        .status();
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    waiting.pop();
+    joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+}
