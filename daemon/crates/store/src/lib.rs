@@ -20,6 +20,8 @@ mod keyspace;
 mod lease;
 pub mod limits;
 pub mod quota;
+#[cfg(test)]
+mod random;
 mod range;
 mod reader;
 mod record;
@@ -32,6 +34,7 @@ mod stored;
 mod tables;
 mod varint;
 mod view;
+mod watch;
 
 pub use entry::{Applied, Entry, LogId, Payload, Reply};
 pub use error::{ApplyError, QueryError, StoreError};
@@ -45,3 +48,4 @@ pub use snapshot::{SnapshotMeta, SnapshotReader, SnapshotWriter};
 pub use state::FIRST_MEMBER_ID;
 pub use store::{AppliedBatch, Options, Store, Undurable};
 pub use view::{History, RangeChunks, View};
+pub use watch::{WatchIndex, WatcherId};
