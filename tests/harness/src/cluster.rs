@@ -41,6 +41,8 @@ pub struct Options {
     pub client_common_name: String,
     /// The folder to make the cluster's own temporary folder in; none: the system's.
     pub folder: Option<std::path::PathBuf>,
+    /// The members' binary; none: the one that is found (see `etcd_binary`, `skerry_binary`).
+    pub binary: Option<std::path::PathBuf>,
 }
 
 impl Default for Options {
@@ -54,6 +56,7 @@ impl Default for Options {
             tls: true,
             client_common_name: "tests-client".into(),
             folder: None,
+            binary: None,
         }
     }
 }

@@ -16,7 +16,10 @@ pub(crate) fn members(
     addresses: &Addresses,
     options: &Options,
 ) -> Result<Vec<Member>> {
-    let binary = etcd_binary()?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => etcd_binary()?,
+    };
     let scheme = if options.tls { "https" } else { "http" };
     let tls = options
         .tls

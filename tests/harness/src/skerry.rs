@@ -19,7 +19,10 @@ pub(crate) fn members(
     addresses: &Addresses,
     options: &Options,
 ) -> Result<Vec<Member>> {
-    let binary = skerry_binary()?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => skerry_binary()?,
+    };
     let mut members = Vec::new();
     for (index, host) in addresses.hosts.iter().enumerate() {
         let name = format!("m{}", index + 1);

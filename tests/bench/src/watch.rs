@@ -1,0 +1,93 @@
+//! Fan-out: 1,000 watchers of one key, over ten connections. One client puts the key; when
+//! every watcher has the event, it puts again. An operation is one event at one watcher; a
+//! latency is that of one whole round, from the put's start to the last watcher's event.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tokio::sync::Notify;
+
+use crate::meter::{Measured, Phase, Tally, measure};
+use crate::peer::Peer;
+
+/// Watchers in all, and connections they share.
+const WATCHERS: usize = 1_000;
+const CONNECTIONS: usize = 10;
+
+/// The key that all watch.
+const KEY: &str = "watched";
+
+/// How long a round may take before it counts as failed.
+const ROUND_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long all watchers together may take to be created.
+const CREATE_DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct Round {
+    seen: AtomicUsize,
+    complete: Notify,
+}
+
+/// Runs it.
+pub(crate) async fn run(peer: &Peer, window: Duration) -> Result<Measured> {
+    let round = Arc::new(Round::default());
+    let created = Arc::new(Round::default());
+    let mut readers = Vec::new();
+    for connection in 0..CONNECTIONS {
+        let mut client = peer.client(connection).await?;
+        let mut stream = client.watch(KEY, None).await?;
+        for _ in 1..WATCHERS / CONNECTIONS {
+            stream.watch(KEY, None).await?;
+        }
+        let (round, created) = (Arc::clone(&round), Arc::clone(&created));
+        // The stream's first confirmation has been read by the client crate.
+        count(&created, 1);
+        readers.push(tokio::spawn(async move {
+            while let Ok(Some(response)) = stream.message().await {
+                if response.created() {
+                    count(&created, 1);
+                }
+                count(&round, response.events().len());
+            }
+        }));
+    }
+    let all = tokio::time::timeout(CREATE_DEADLINE, created.complete.notified()).await;
+    all.context("not all watchers were created in time")?;
+
+    let mut client = peer.client(0).await?;
+    let phase = Phase::default();
+    let task = tokio::spawn({
+        let phase = phase.clone();
+        async move {
+            let mut tally = Tally::default();
+            while !phase.over() {
+                round.seen.store(0, Ordering::SeqCst);
+                let start = Instant::now();
+                if let Err(error) = client.put(KEY, "", None).await {
+                    tally.failed(&error);
+                    continue;
+                }
+                match tokio::time::timeout(ROUND_DEADLINE, round.complete.notified()).await {
+                    Ok(()) => tally.done(&phase, start, WATCHERS as u64),
+                    Err(late) => tally.failed(&late),
+                }
+            }
+            tally
+        }
+    });
+    let measured = measure(phase, vec![task], window, &peer.pids()?).await?;
+    for reader in readers {
+        ensure!(!reader.is_finished(), "a watch ended by itself");
+        reader.abort();
+    }
+    Ok(measured)
+}
+
+fn count(round: &Round, events: usize) {
+    if events > 0 && round.seen.fetch_add(events, Ordering::SeqCst) + events == WATCHERS {
+        round.complete.notify_one();
+    }
+}
