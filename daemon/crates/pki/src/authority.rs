@@ -1,31 +1,27 @@
 //! The cluster's certificate authorities and its service account key: the same on every server.
 //!
-//! Loads them, makes them where a cluster is formed, and packs them up for a server that joins.
+//! Loads them, and makes them where a cluster is formed.
 //! Knows nothing about leaf certificates. Invariant: a loaded authority's key belongs to its
 //! certificate.
 
-use std::fmt;
 use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData,
 };
-use ring::digest::{SHA256, digest};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::file;
-use crate::hex;
 use crate::leaf::set_validity;
-use crate::limits::{CA_CHAIN_MAX, CA_LIFE_SECONDS, FILE_BYTES_MAX};
-use crate::{Clock, PkiError};
+use crate::limits::{CA_CHAIN_MAX, CA_LIFE_SECONDS};
+use crate::{AuthorityFile, AuthorityFiles, Clock, PkiError};
 
 /// File of the service account key, below `tls/`.
-const SERVICE_KEY: &str = "service.key";
+pub(crate) const SERVICE_KEY: &str = "service.key";
 
 /// One of the cluster's certificate authorities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,57 +73,6 @@ impl Authority {
             Authority::EtcdPeer => "etcd-peer",
         };
         format!("skerry-{noun}-ca@{now}")
-    }
-}
-
-/// What a join token pins: the SHA-256 of the server CA.
-///
-/// As in K3s: of the file's bytes where it holds one certificate (that is what `GET /cacerts`
-/// answers), of the root's DER where the authority comes with a chain to a root.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CaHash([u8; 32]);
-
-impl CaHash {
-    /// The hash of a CA file, and the one certificate in it that the hash stands for.
-    ///
-    /// Whoever compared the hash may trust that certificate and no other of the file. `None`
-    /// where the file holds no certificate, too many, or a chain that ends in no root.
-    pub fn of_bundle(pem: &[u8]) -> Option<(CaHash, CertificateDer<'static>)> {
-        if pem.len() as u64 > FILE_BYTES_MAX {
-            return None;
-        }
-        let mut chain = parse_chain(pem).ok()?;
-        if chain.len() == 1 {
-            return Some((CaHash::sha256(pem), chain.remove(0)));
-        }
-        let root = chain.into_iter().skip(1).find(|certificate| {
-            X509Certificate::from_der(certificate)
-                .is_ok_and(|(_, parsed)| parsed.subject().as_raw() == parsed.issuer().as_raw())
-        })?;
-        Some((CaHash::sha256(&root), root))
-    }
-
-    /// From 64 hexadecimal digits.
-    pub fn from_hex(text: &str) -> Option<CaHash> {
-        hex::decode(text).map(CaHash)
-    }
-
-    fn sha256(bytes: &[u8]) -> CaHash {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-        CaHash(hash)
-    }
-}
-
-impl fmt::Display for CaHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
-    }
-}
-
-impl fmt::Debug for CaHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CaHash({self})")
     }
 }
 
@@ -184,7 +129,10 @@ impl LoadedAuthority {
         }
     }
 
-    fn from_pem(pem: &str, key_pem: Zeroizing<String>) -> Result<LoadedAuthority, Fault> {
+    pub(crate) fn from_pem(
+        pem: &str,
+        key_pem: Zeroizing<String>,
+    ) -> Result<LoadedAuthority, Fault> {
         let chain = parse_chain(pem.as_bytes()).map_err(Fault::Certificate)?;
         let unreadable = |_| Fault::Certificate("not an X.509 certificate".to_owned());
         let (_, parsed) = X509Certificate::from_der(&chain[0]).map_err(unreadable)?;
@@ -267,7 +215,7 @@ fn finish_half_made_pair(
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(crate) enum Fault {
     #[error("{0}")]
     Certificate(String),
     #[error("{0}")]
@@ -352,108 +300,6 @@ fn service_key(tls: &Path, create: bool) -> Result<Zeroizing<String>, PkiError> 
     let pem = Zeroizing::new(pair.serialize_pem());
     file::write(&path, &pem, file::SECRET)?;
     Ok(pem)
-}
-
-/// One file that every server of the cluster has.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuthorityFile {
-    /// Path below `tls/`.
-    pub name: String,
-    /// Its text: a certificate chain or a private key.
-    #[serde(
-        serialize_with = "serialize_secret",
-        deserialize_with = "deserialize_secret"
-    )]
-    pub pem: Zeroizing<String>,
-}
-
-fn serialize_secret<S: Serializer>(
-    text: &Zeroizing<String>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text)
-}
-
-fn deserialize_secret<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Zeroizing<String>, D::Error> {
-    String::deserialize(deserializer).map(Zeroizing::new)
-}
-
-impl fmt::Debug for AuthorityFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorityFile")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The authorities and the service account key, as a server that joins receives them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuthorityFiles(pub Vec<AuthorityFile>);
-
-impl AuthorityFiles {
-    /// Refuses a set that is not complete, holds anything else, or does not fit together.
-    pub fn check(&self) -> Result<(), PkiError> {
-        for authority in Authority::ALL {
-            let (certificate, key) = (authority.certificate_name(), authority.key_name());
-            let pem = self.text(&certificate)?;
-            let key_pem = self.text(&key)?;
-            LoadedAuthority::from_pem(pem, key_pem.clone()).map_err(|fault| {
-                let name = if matches!(fault, Fault::Key(_)) {
-                    key
-                } else {
-                    certificate
-                };
-                PkiError::Transferred {
-                    name,
-                    reason: fault.to_string(),
-                }
-            })?;
-        }
-        KeyPair::from_pem(self.text(SERVICE_KEY)?).map_err(|error| PkiError::Transferred {
-            name: SERVICE_KEY.to_owned(),
-            reason: format!("not a private key in PKCS#8 PEM: {error}"),
-        })?;
-        let expected = Authority::ALL.len() * 2 + 1;
-        if self.0.len() != expected {
-            return Err(PkiError::Transferred {
-                name: "all".to_owned(),
-                reason: format!("{} files instead of {expected}", self.0.len()),
-            });
-        }
-        Ok(())
-    }
-
-    /// The text of one file.
-    pub fn text(&self, name: &str) -> Result<&Zeroizing<String>, PkiError> {
-        let failed = |reason: String| PkiError::Transferred {
-            name: name.to_owned(),
-            reason,
-        };
-        let file = self.0.iter().find(|file| file.name == name);
-        let file = file.ok_or_else(|| failed("missing".to_owned()))?;
-        if file.pem.len() as u64 > FILE_BYTES_MAX {
-            return Err(failed(format!("larger than {FILE_BYTES_MAX} bytes")));
-        }
-        Ok(&file.pem)
-    }
-
-    /// Checks them and writes them below `<data_dir>/tls`, over those of any cluster this node
-    /// was in before.
-    pub fn install(&self, data_dir: &Path) -> Result<(), PkiError> {
-        self.check()?;
-        let tls = make_folders(data_dir)?;
-        for AuthorityFile { name, pem } in &self.0 {
-            let mode = if name.ends_with(".key") {
-                file::SECRET
-            } else {
-                file::PUBLIC
-            };
-            file::write(&tls.join(name), pem, mode)?;
-        }
-        Ok(())
-    }
 }
 
 /// Makes `<data_dir>/tls/etcd`, and answers `<data_dir>/tls`.

@@ -4,20 +4,18 @@
 //! disk, carries the names this node has now, and its key is its own.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
-    KeyUsagePurpose, PublicKeyData, SanType,
+    KeyUsagePurpose, SanType,
 };
-use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::authority::{Authority, LoadedAuthority, parse_chain};
+use crate::authority::{Authority, LoadedAuthority};
+use crate::examine;
 use crate::identity::San;
 use crate::limits::{LEAF_LIFE_SECONDS, LEAF_RENEW_SECONDS};
 use crate::{Clock, Identity, PkiError, file};
@@ -38,11 +36,11 @@ pub enum Leaf {
 }
 
 pub(crate) struct Wanted {
-    common_name: &'static str,
-    organization: Option<&'static str>,
-    sans: BTreeSet<San>,
-    server: bool,
-    client: bool,
+    pub(crate) common_name: &'static str,
+    pub(crate) organization: Option<&'static str>,
+    pub(crate) sans: BTreeSet<San>,
+    pub(crate) server: bool,
+    pub(crate) client: bool,
 }
 
 impl Leaf {
@@ -127,7 +125,7 @@ pub(crate) fn load_or_issue(
     clock: &Clock,
 ) -> Result<IssuedLeaf, PkiError> {
     let wanted = leaf.wanted(identity);
-    match load(leaf, tls, authority, &wanted, clock)? {
+    match examine::load(leaf, tls, authority, &wanted, clock)? {
         Ok(found) => return Ok(found),
         Err(reason) => tracing::info!(certificate = leaf.stem(), %reason, "issuing a certificate"),
     }
@@ -136,167 +134,10 @@ pub(crate) fn load_or_issue(
     Ok(issued)
 }
 
-/// Tells the clock when the leaf on disk was issued: with the system's clock unset, it is not
-/// earlier than that now.
-pub(crate) fn witness(
-    leaf: Leaf,
-    tls: &Path,
-    authority: &LoadedAuthority,
-    clock: &Clock,
-) -> Result<(), PkiError> {
-    let Some(pem) = file::read(&tls.join(leaf.certificate_name()))? else {
-        return Ok(());
-    };
-    let Ok(chain) = parse_chain(pem.as_bytes()) else {
-        return Ok(());
-    };
-    if let Ok((_, parsed)) = X509Certificate::from_der(&chain[0])
-        && is_signed_by(&parsed, authority)
-    {
-        clock.witness(end_of(&parsed).saturating_sub(LEAF_LIFE_SECONDS));
-    }
-    Ok(())
-}
-
-fn end_of(certificate: &X509Certificate<'_>) -> u64 {
-    u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0)
-}
-
 /// Whether a leaf that ends then is to be issued again.
 pub(crate) fn is_due(not_after: u64, authority_not_after: u64, clock: &Clock) -> bool {
     // Where the authority itself ends soon, a new leaf would end no later: not again each time.
     not_after < clock.now().saturating_add(LEAF_RENEW_SECONDS) && not_after < authority_not_after
-}
-
-/// Why a leaf on disk is replaced.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Stale {
-    #[error("there is none yet")]
-    Absent,
-    #[error("the one on disk cannot be read: {0}")]
-    Unreadable(String),
-    #[error("the key on disk is not its own")]
-    Mismatch,
-    #[error("the one on disk is of another certificate authority")]
-    OtherAuthority,
-    #[error("this node's names and addresses have changed")]
-    Names,
-    #[error("less than a third of its life is left")]
-    Due,
-}
-
-fn load(
-    leaf: Leaf,
-    tls: &Path,
-    authority: &LoadedAuthority,
-    wanted: &Wanted,
-    clock: &Clock,
-) -> Result<Result<IssuedLeaf, Stale>, PkiError> {
-    let pem = file::read(&tls.join(leaf.certificate_name()))?;
-    let key_pem = file::read(&tls.join(leaf.key_name()))?;
-    let (Some(pem), Some(key_pem)) = (pem, key_pem) else {
-        return Ok(Err(Stale::Absent));
-    };
-    Ok(examine(&pem, key_pem, authority, wanted, clock))
-}
-
-fn examine(
-    pem: &str,
-    key_pem: Zeroizing<String>,
-    authority: &LoadedAuthority,
-    wanted: &Wanted,
-    clock: &Clock,
-) -> Result<IssuedLeaf, Stale> {
-    let chain = parse_chain(pem.as_bytes()).map_err(Stale::Unreadable)?;
-    let (_, parsed) = X509Certificate::from_der(&chain[0])
-        .map_err(|_| Stale::Unreadable("not an X.509 certificate".to_owned()))?;
-    let key = KeyPair::from_pem(&key_pem).map_err(|error| Stale::Unreadable(error.to_string()))?;
-    if key.subject_public_key_info() != parsed.public_key().raw {
-        return Err(Stale::Mismatch);
-    }
-    if chain[1..] != *authority.intermediates() || !is_signed_by(&parsed, authority) {
-        return Err(Stale::OtherAuthority);
-    }
-    if !says(&parsed, wanted) {
-        return Err(Stale::Names);
-    }
-    let not_after = end_of(&parsed);
-    if is_due(not_after, authority.not_after, clock) {
-        return Err(Stale::Due);
-    }
-    let key = private_key(&key_pem).map_err(Stale::Unreadable)?;
-    Ok(IssuedLeaf {
-        chain,
-        key,
-        not_after,
-        pem: pem.to_owned(),
-        key_pem,
-    })
-}
-
-fn is_signed_by(leaf: &X509Certificate<'_>, authority: &LoadedAuthority) -> bool {
-    let Ok((_, signer)) = X509Certificate::from_der(authority.anchor()) else {
-        return false;
-    };
-    if leaf.issuer().as_raw() != signer.subject().as_raw() {
-        return false;
-    }
-    // Every authority that Skerry makes is of this kind; another one's signature stays unchecked
-    // here, and shows when the certificate is used.
-    let signature = &leaf.signature_value.data;
-    let key = &signer.public_key().subject_public_key.data;
-    key.len() != P256_POINT_BYTES
-        || UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
-            .verify(leaf.tbs_certificate.as_ref(), signature)
-            .is_ok()
-}
-
-/// An uncompressed point of the curve P-256.
-const P256_POINT_BYTES: usize = 65;
-
-fn says(leaf: &X509Certificate<'_>, wanted: &Wanted) -> bool {
-    let text = |attribute: Option<&x509_parser::prelude::AttributeTypeAndValue<'_>>| {
-        attribute
-            .and_then(|value| value.as_str().ok())
-            .map(str::to_owned)
-    };
-    let subject = leaf.subject();
-    let usages =
-        leaf.extensions()
-            .iter()
-            .find_map(|extension| match extension.parsed_extension() {
-                ParsedExtension::ExtendedKeyUsage(usages) => {
-                    Some((usages.server_auth, usages.client_auth))
-                }
-                _ => None,
-            });
-    text(subject.iter_common_name().next()).as_deref() == Some(wanted.common_name)
-        && text(subject.iter_organization().next()).as_deref() == wanted.organization
-        && usages == Some((wanted.server, wanted.client))
-        && sans_of(leaf) == wanted.sans
-}
-
-fn sans_of(leaf: &X509Certificate<'_>) -> BTreeSet<San> {
-    let mut sans = BTreeSet::new();
-    for extension in leaf.extensions() {
-        let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else {
-            continue;
-        };
-        for name in &names.general_names {
-            match name {
-                GeneralName::DNSName(name) => _ = sans.insert(San::Dns((*name).to_owned())),
-                GeneralName::IPAddress(bytes) => {
-                    if let Ok(four) = <[u8; 4]>::try_from(*bytes) {
-                        sans.insert(San::Ip(IpAddr::from(four)));
-                    } else if let Ok(sixteen) = <[u8; 16]>::try_from(*bytes) {
-                        sans.insert(San::Ip(IpAddr::from(sixteen)));
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    sans
 }
 
 /// Writes a leaf and its key.
@@ -396,7 +237,7 @@ pub(crate) fn set_validity(params: &mut CertificateParams, not_after: u64) {
 /// The last second that a certificate can name.
 const END_OF_9999: u64 = 253_402_300_799;
 
-fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, String> {
+pub(crate) fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string())
 }
 

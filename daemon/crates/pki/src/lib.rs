@@ -22,8 +22,11 @@
 //! never made anew for a node that is a member already.
 
 mod authority;
+mod authority_files;
+mod ca_hash;
 mod clock;
 mod error;
+mod examine;
 mod file;
 mod hex;
 mod identity;
@@ -38,7 +41,9 @@ mod tls;
 mod token;
 mod token_file;
 
-pub use authority::{Authority, AuthorityFile, AuthorityFiles, CaHash};
+pub use authority::Authority;
+pub use authority_files::{AuthorityFile, AuthorityFiles};
+pub use ca_hash::CaHash;
 pub use clock::{CLOCK_FLOOR, Clock};
 pub use error::{KubeconfigError, PkiError, TokenError, TokenFileError};
 pub use identity::Identity;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::authority::{Authorities, Authority, AuthorityFiles, CaHash, make_folders};
+use crate::authority::{Authorities, Authority, make_folders};
+use crate::examine;
 use crate::leaf::{self, Leaf};
 use crate::tls::{self, Callers};
-use crate::{Clock, Identity, LiveCertificate, PkiError};
+use crate::{AuthorityFiles, CaHash, Clock, Identity, LiveCertificate, PkiError};
 
 /// The authorities of the cluster and the certificates of this node.
 pub struct Pki {
@@ -50,7 +51,7 @@ impl Pki {
         let tls = make_folders(data_dir)?;
         let authorities = Authorities::load(&tls, &clock, create)?;
         for leaf in Leaf::ALL {
-            leaf::witness(leaf, &tls, authorities.get(leaf.authority()), &clock)?;
+            examine::witness(leaf, &tls, authorities.get(leaf.authority()), &clock)?;
         }
         let mut leaves = Vec::with_capacity(Leaf::ALL.len());
         for leaf in Leaf::ALL {
@@ -83,7 +84,8 @@ impl Pki {
     /// Issues those leaves again that are within a third of their life, and puts them in use.
     ///
     /// To be called now and then (say, hourly), and whenever the system's clock was set. Where a
-    /// new leaf cannot be written it is used all the same, and the error says what failed.
+    /// new leaf cannot be written it is used all the same, and the error says what failed. After
+    /// [`Leaf::Admin`] was renewed the kubeconfig is to be written again.
     pub fn renew_due(&self) -> Result<Vec<Leaf>, PkiError> {
         let mut renewed = Vec::new();
         let mut failed = None;

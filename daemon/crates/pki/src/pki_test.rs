@@ -12,12 +12,12 @@ use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use rustls_pki_types::ServerName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::authority::{AuthorityFile, parse_chain};
+use crate::authority::parse_chain;
 use crate::limits::{
     CA_CHAIN_MAX, CA_LIFE_SECONDS, FILE_BYTES_MAX, LEAF_LIFE_SECONDS, LEAF_RENEW_SECONDS,
 };
 use crate::{
-    AuthorityFiles, CLOCK_FLOOR, CaHash, Clock, Identity, Leaf, Pki, PkiError,
+    AuthorityFile, AuthorityFiles, CLOCK_FLOOR, CaHash, Clock, Identity, Leaf, Pki, PkiError,
     client_config_trusting, client_config_unverified,
 };
 

@@ -254,3 +254,26 @@ impl ServerCertVerifier for Anyone {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Identity, Pki};
+
+    #[test]
+    fn a_listener_keeps_no_more_sessions_than_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Identity::new("one", vec![]);
+        let clock = Arc::new(Clock::system());
+        let pki = Pki::load_or_create(folder.path(), identity, clock).unwrap();
+        let config = pki.server_config_api().unwrap();
+        let key = |number: usize| number.to_be_bytes().to_vec();
+        for number in 0..2 * TLS_SESSIONS_MAX {
+            assert!(config.session_storage.put(key(number), vec![1]));
+        }
+        let kept = (0..2 * TLS_SESSIONS_MAX)
+            .filter(|number| config.session_storage.get(&key(*number)).is_some())
+            .count();
+        assert!((1..=TLS_SESSIONS_MAX).contains(&kept), "{kept}");
+    }
+}

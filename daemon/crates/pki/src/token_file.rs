@@ -1,7 +1,7 @@
 //! The file `<data-dir>/token`: the cluster's token, for the operator to copy.
 //!
-//! Knows nothing about the cluster beyond the hash of its CA. Invariant: once written, the file
-//! changes only by the hand of the operator.
+//! Knows nothing about the cluster beyond the hash of its CA. Invariant: the password in
+//! it changes only by the hand of the operator.
 
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,11 @@ impl TokenFile {
                     path: self.path.clone(),
                 });
             }
-            return Ok(Token::new(ca_hash, found.password().clone()));
+            let token = Token::new(ca_hash, found.password().clone());
+            if found.pin().is_none() {
+                self.store(&token)?;
+            }
+            return Ok(token);
         }
         let password = match given {
             Some(given) => given.password().clone(),
@@ -145,6 +149,16 @@ mod tests {
         let token = file.load_or_create(Some(&given), hash('a')).unwrap();
         assert_eq!(*token.expose(), format!("K10{}::server:secret", hash('a')));
         assert!(file.load_or_create(Some(&given), hash('a')).is_ok());
+    }
+
+    #[test]
+    fn a_short_password_that_the_operator_put_in_the_file_gets_its_pin() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::of(folder.path());
+        std::fs::write(file.path(), "secret\n").unwrap();
+        let token = file.load_or_create(None, hash('a')).unwrap();
+        assert_eq!(token.pin(), Some(hash('a')));
+        assert_eq!(*file.load().unwrap().unwrap().expose(), *token.expose());
     }
 
     #[test]

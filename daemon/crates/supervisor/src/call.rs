@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -40,16 +41,33 @@ pub(crate) struct Call<'a> {
     pub(crate) path: &'static str,
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) body: Bytes,
+    pub(crate) times: Times,
+}
+
+/// How long each half of a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    connect_max: Duration,
+    answer_max: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times {
+            connect_max: CONNECT_TIME_MAX,
+            answer_max: ANSWER_TIME_MAX,
+        }
+    }
 }
 
 impl Call<'_> {
     /// Connects, asks, and reads the whole answer.
     pub(crate) async fn send(self) -> Result<(StatusCode, Bytes), CallError> {
-        let connecting = tokio::time::timeout(CONNECT_TIME_MAX, self.connect());
+        let connecting = tokio::time::timeout(self.times.connect_max, self.connect());
         let stream = connecting
             .await
             .map_err(|_| CallError::Transport("no connection in time".to_owned()))??;
-        let exchange = tokio::time::timeout(ANSWER_TIME_MAX, self.exchange(stream));
+        let exchange = tokio::time::timeout(self.times.answer_max, self.exchange(stream));
         exchange
             .await
             .map_err(|_| CallError::Transport("no answer in time".to_owned()))?
@@ -120,5 +138,65 @@ impl Call<'_> {
                 Ok(()) => asking.await,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skerry_pki::{Clock, Identity, Pki, client_config_unverified};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const AT_ONCE: Duration = Duration::from_millis(1);
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    async fn call(server: &ServerUrl, times: Times) -> CallError {
+        let tls = client_config_unverified(&Arc::new(Clock::system())).unwrap();
+        let call = Call {
+            server,
+            tls,
+            method: Method::GET,
+            path: "/cacerts",
+            authorization: None,
+            body: Bytes::new(),
+            times,
+        };
+        call.send().await.expect_err("the server does not answer")
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_speak_tls_or_not_http_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("https://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        // The kernel takes the connection, nobody speaks.
+        let times = Times {
+            connect_max: AT_ONCE,
+            answer_max: NEVER,
+        };
+        let error = call(&server, times).await.to_string();
+        assert!(error.contains("no connection in time"), "{error}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Identity::new("one", vec![]);
+        let pki = Pki::load_or_create(folder.path(), identity, Arc::new(Clock::system())).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(pki.server_config_api().unwrap());
+        let mute = tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    held.push(stream);
+                }
+            }
+        });
+        let times = Times {
+            connect_max: NEVER,
+            answer_max: AT_ONCE,
+        };
+        let error = call(&server, times).await.to_string();
+        assert!(error.contains("no answer in time"), "{error}");
+        mute.abort();
     }
 }

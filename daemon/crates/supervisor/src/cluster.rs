@@ -115,6 +115,8 @@ pub(crate) mod tests {
         pub(crate) puts: usize,
         pub(crate) store: Result<(), String>,
         pub(crate) linearize: Result<(), ReadError>,
+        /// Never answer `linearize`.
+        pub(crate) hang: bool,
         pub(crate) add: Result<(), ProposeError>,
     }
 
@@ -127,6 +129,7 @@ pub(crate) mod tests {
                 puts: 0,
                 store: Ok(()),
                 linearize: Ok(()),
+                hang: false,
                 add: Ok(()),
             })))
         }
@@ -146,7 +149,14 @@ pub(crate) mod tests {
         }
 
         async fn linearize(&self) -> Result<(), ReadError> {
-            self.0.lock().unwrap().linearize.clone()
+            let (answer, hang) = {
+                let fake = self.0.lock().unwrap();
+                (fake.linearize.clone(), fake.hang)
+            };
+            if hang {
+                std::future::pending::<()>().await;
+            }
+            answer
         }
 
         async fn add_member(&self, peer_urls: Vec<String>) -> Result<u64, ProposeError> {

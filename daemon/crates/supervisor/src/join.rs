@@ -19,7 +19,7 @@ use skerry_pki::{
 use zeroize::Zeroizing;
 
 use crate::bootstrap::Bootstrap;
-use crate::call::{Call, CallError};
+use crate::call::{Call, CallError, Times};
 use crate::error::{BootstrapError, JoinError};
 use crate::limits::{MESSAGE_CHARACTERS_MAX, RETRY_PAUSE_MAX, RETRY_PAUSE_MIN, SERVERS_MAX};
 use crate::message::{
@@ -215,6 +215,7 @@ impl Joiner<'_> {
             path: "/cacerts",
             authorization: None,
             body: Bytes::new(),
+            times: Times::default(),
         };
         let (status, bundle) = call
             .send()
@@ -264,6 +265,7 @@ impl Joiner<'_> {
             path: JOIN_PATH,
             authorization: Some(self.authorization()?),
             body: body.into(),
+            times: Times::default(),
         };
         let (status, body) = match call.send().await {
             Ok(answer) => answer,
@@ -361,5 +363,17 @@ fn explain(error: &CertificateError) -> String {
             format!("{error}; name the address with --tls-san on that server")
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_programs_words_are_one_short_line() {
+        assert_eq!(printable("two\nlines\u{1b}[31m"), "two lines [31m");
+        let long = "\u{e9}".repeat(MESSAGE_CHARACTERS_MAX + 1);
+        assert_eq!(printable(&long).chars().count(), MESSAGE_CHARACTERS_MAX);
     }
 }

@@ -150,7 +150,12 @@ impl<C: Cluster> Supervisor<C> {
         match self.try_join(request).await {
             Ok(answer) => reply::json(StatusCode::OK, &answer),
             Err(refusal) => {
-                tracing::warn!(%refusal, "refused a server that wants to join");
+                // Whoever floods this route must not fill the log, and with it the flash.
+                if refusal == Refusal::TooMany {
+                    tracing::debug!(%refusal, "refused a server that wants to join");
+                } else {
+                    tracing::warn!(%refusal, "refused a server that wants to join");
+                }
                 let mut reply = reply::json(refusal.status(), &refusal.answer());
                 let headers = reply.headers_mut();
                 match refusal {

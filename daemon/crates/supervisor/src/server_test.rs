@@ -155,6 +155,14 @@ async fn a_node_is_ready_once_it_has_met_a_leader_and_while_its_store_serves() {
 }
 
 #[tokio::test]
+async fn a_readiness_probe_does_not_wait_longer_than_its_limit() {
+    let desk = desk();
+    desk.cluster.change(|fake| fake.hang = true);
+    let response = desk.supervisor.handle(call("GET", "/readyz")).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
 async fn a_member_that_cannot_go_on_is_not_live() {
     let desk = desk();
     desk.cluster

@@ -1,0 +1,117 @@
+//! The authorities and the service account key on their way to a server that joins.
+//!
+//! Knows nothing about how they travel. Invariant: what is installed is complete and fits
+//! together.
+
+use std::fmt;
+use std::path::Path;
+
+use rcgen::KeyPair;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::authority::{Authority, Fault, LoadedAuthority, SERVICE_KEY, make_folders};
+use crate::limits::FILE_BYTES_MAX;
+use crate::{PkiError, file};
+
+/// One file that every server of the cluster has.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityFile {
+    /// Path below `tls/`.
+    pub name: String,
+    /// Its text: a certificate chain or a private key.
+    #[serde(
+        serialize_with = "serialize_secret",
+        deserialize_with = "deserialize_secret"
+    )]
+    pub pem: Zeroizing<String>,
+}
+
+fn serialize_secret<S: Serializer>(
+    text: &Zeroizing<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+fn deserialize_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
+}
+
+impl fmt::Debug for AuthorityFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorityFile")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The authorities and the service account key, as a server that joins receives them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityFiles(pub Vec<AuthorityFile>);
+
+impl AuthorityFiles {
+    /// Refuses a set that is not complete, holds anything else, or does not fit together.
+    pub fn check(&self) -> Result<(), PkiError> {
+        for authority in Authority::ALL {
+            let (certificate, key) = (authority.certificate_name(), authority.key_name());
+            let pem = self.text(&certificate)?;
+            let key_pem = self.text(&key)?;
+            LoadedAuthority::from_pem(pem, key_pem.clone()).map_err(|fault| {
+                let name = if matches!(fault, Fault::Key(_)) {
+                    key
+                } else {
+                    certificate
+                };
+                PkiError::Transferred {
+                    name,
+                    reason: fault.to_string(),
+                }
+            })?;
+        }
+        KeyPair::from_pem(self.text(SERVICE_KEY)?).map_err(|error| PkiError::Transferred {
+            name: SERVICE_KEY.to_owned(),
+            reason: format!("not a private key in PKCS#8 PEM: {error}"),
+        })?;
+        let expected = Authority::ALL.len() * 2 + 1;
+        if self.0.len() != expected {
+            return Err(PkiError::Transferred {
+                name: "all".to_owned(),
+                reason: format!("{} files instead of {expected}", self.0.len()),
+            });
+        }
+        Ok(())
+    }
+
+    /// The text of one file.
+    pub fn text(&self, name: &str) -> Result<&Zeroizing<String>, PkiError> {
+        let failed = |reason: String| PkiError::Transferred {
+            name: name.to_owned(),
+            reason,
+        };
+        let file = self.0.iter().find(|file| file.name == name);
+        let file = file.ok_or_else(|| failed("missing".to_owned()))?;
+        if file.pem.len() as u64 > FILE_BYTES_MAX {
+            return Err(failed(format!("larger than {FILE_BYTES_MAX} bytes")));
+        }
+        Ok(&file.pem)
+    }
+
+    /// Checks them and writes them below `<data_dir>/tls`, over those of any cluster this node
+    /// was in before.
+    pub fn install(&self, data_dir: &Path) -> Result<(), PkiError> {
+        self.check()?;
+        let tls = make_folders(data_dir)?;
+        for AuthorityFile { name, pem } in &self.0 {
+            let mode = if name.ends_with(".key") {
+                file::SECRET
+            } else {
+                file::PUBLIC
+            };
+            file::write(&tls.join(name), pem, mode)?;
+        }
+        Ok(())
+    }
+}
