@@ -1,9 +1,11 @@
 //! The etcd v3 API: gRPC services, and the HTTP that goes with them.
 #![allow(dead_code)]
 
+mod auth;
 mod check;
 mod codec;
 mod errors;
+mod gateway;
 mod grpc;
 pub mod limits;
 mod method;

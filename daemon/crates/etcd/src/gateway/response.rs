@@ -1,0 +1,199 @@
+//! A method's answer, as gRPC frames came out and as JSON goes on.
+//!
+//! Knows nothing about what the messages mean. Invariant: of a stream, no more than one message
+//! is held; of one answer no more than [`ANSWER_BYTES_MAX`].
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt;
+use tonic::Status;
+
+use super::limits::{ANSWER_BYTES_MAX, INLINE_BYTES_MAX};
+use super::refusal::{self, JSON};
+use super::schema::{MessageIndex, Schema};
+use super::to_json::{self, Malformed};
+use crate::grpc::Body;
+
+const METADATA_CONTENT_TYPE: HeaderName = HeaderName::from_static("grpc-metadata-content-type");
+
+/// The answer to a unary call.
+pub(super) async fn single(
+    schema: Arc<Schema>,
+    output: MessageIndex,
+    response: Response<Body>,
+) -> Response<Body> {
+    let message = match receive(response).await {
+        Ok(message) => message,
+        Err(status) => return refusal::answer(&status),
+    };
+    let is_long = message.len() > INLINE_BYTES_MAX;
+    let convert = move || -> Result<Vec<u8>, Malformed> {
+        let mut json = Vec::with_capacity(message.len() + message.len() / 2);
+        to_json::write(&schema, output, &message, &mut json)?;
+        Ok(json)
+    };
+    let json = if is_long {
+        match tokio::task::spawn_blocking(convert).await {
+            Ok(json) => json,
+            Err(_) => return refusal::answer(&crate::errors::STOPPED.into()),
+        }
+    } else {
+        convert()
+    };
+    match json {
+        Ok(json) => begin(Body::full(json)),
+        Err(error) => refusal::answer(&Status::internal(error.to_string())),
+    }
+}
+
+/// The answer to a call that streams: a line of JSON for every message.
+pub(super) fn many(
+    schema: Arc<Schema>,
+    output: MessageIndex,
+    response: Response<Body>,
+) -> Response<Body> {
+    match refused(response.headers()) {
+        Some(status) => refusal::stream_answer(&status),
+        None => begin(Body::stream(Lines {
+            schema,
+            output,
+            body: response.into_body(),
+            pending: BytesMut::new(),
+            ended: false,
+        })),
+    }
+}
+
+fn begin(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(
+        METADATA_CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc"),
+    );
+    response
+}
+
+/// The status in headers or trailers, unless it is the one of success.
+fn refused(headers: &HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers).filter(|status| status.code() != tonic::Code::Ok)
+}
+
+/// Reads the one message of a unary answer.
+async fn receive(response: Response<Body>) -> Result<Bytes, Status> {
+    if let Some(status) = refused(response.headers()) {
+        return Err(status);
+    }
+    let mut body = response.into_body();
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        match frame?.into_data() {
+            Ok(piece) => {
+                read.extend_from_slice(&piece);
+                if read.len() > ANSWER_BYTES_MAX {
+                    return Err(too_long(read.len()));
+                }
+            }
+            Err(frame) => {
+                if let Some(status) = frame.trailers_ref().and_then(refused) {
+                    return Err(status);
+                }
+            }
+        }
+    }
+    next_message(&mut read)?.ok_or_else(|| Status::internal("the method gave no answer"))
+}
+
+/// Takes a whole message off the front of what was read.
+fn next_message(read: &mut BytesMut) -> Result<Option<Bytes>, Status> {
+    const HEADER_BYTES: usize = 5;
+    let Some((&[compressed, a, b, c, d], rest)) = read.split_first_chunk::<HEADER_BYTES>() else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    if compressed != 0 {
+        return Err(Status::internal("the method gave a compressed answer"));
+    }
+    if length > ANSWER_BYTES_MAX {
+        return Err(too_long(length));
+    }
+    if rest.len() < length {
+        return Ok(None);
+    }
+    read.advance(HEADER_BYTES);
+    Ok(Some(read.split_to(length).freeze()))
+}
+
+fn too_long(length: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "grpc: received message larger than max ({length} vs. {ANSWER_BYTES_MAX})"
+    ))
+}
+
+/// `{"result":...}` for every message, `{"error":...}` where the stream fails.
+struct Lines {
+    schema: Arc<Schema>,
+    output: MessageIndex,
+    body: Body,
+    pending: BytesMut,
+    ended: bool,
+}
+
+impl Lines {
+    fn line(&self, message: &[u8]) -> Result<Bytes, Status> {
+        let mut json = b"{\"result\":".to_vec();
+        to_json::write(&self.schema, self.output, message, &mut json)
+            .map_err(|error| Status::internal(error.to_string()))?;
+        json.extend_from_slice(b"}\n");
+        Ok(json.into())
+    }
+
+    fn fail(&mut self, status: &Status) -> Option<Result<Frame<Bytes>, Status>> {
+        self.ended = true;
+        Some(Ok(Frame::data(refusal::stream_chunk(status).into())))
+    }
+}
+
+impl HttpBody for Lines {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        loop {
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            let line = match next_message(&mut self.pending) {
+                Ok(Some(message)) => self.line(&message).map(Some),
+                Ok(None) => Ok(None),
+                Err(status) => Err(status),
+            };
+            match line {
+                Ok(Some(line)) => return Poll::Ready(Some(Ok(Frame::data(line)))),
+                Ok(None) => {}
+                Err(status) => return Poll::Ready(self.fail(&status)),
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) => self.pending.extend_from_slice(&piece),
+                    Err(frame) => {
+                        if let Some(status) = frame.trailers_ref().and_then(refused) {
+                            return Poll::Ready(self.fail(&status));
+                        }
+                    }
+                },
+                Some(Err(status)) => return Poll::Ready(self.fail(&status)),
+                None => self.ended = true,
+            }
+        }
+    }
+}
