@@ -37,6 +37,15 @@ pub(crate) struct StateFile {
 impl StateFile {
     /// Opens or creates the file, recovering from an unclean stop.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<StateFile, StoreError> {
+        Self::open_file(path, cache_bytes, true)
+    }
+
+    /// Opens a file that must be there.
+    pub(crate) fn open_existing(path: &Path, cache_bytes: usize) -> Result<StateFile, StoreError> {
+        Self::open_file(path, cache_bytes, false)
+    }
+
+    fn open_file(path: &Path, cache_bytes: usize, create: bool) -> Result<StateFile, StoreError> {
         let io = |source| StoreError::Io {
             path: path.to_path_buf(),
             source,
@@ -45,7 +54,7 @@ impl StateFile {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
+            .create(create)
             .truncate(false)
             .open(path)
             .map_err(io)?;

@@ -75,8 +75,9 @@ fn is_kept(snapshot: &Snapshot, at: Position, row: &[u8]) -> Result<bool, Fault>
     if event.tombstone {
         return Ok(false);
     }
-    // Once the sweep is through, nothing obsolete is left to be found.
-    if !snapshot.state.sweep_pending() {
+    // Once the sweep is through, nothing obsolete is left, but for what was replaced by a later
+    // write of the very revision that is compacted to: watchers may still ask for that.
+    if !snapshot.state.sweep_pending() && at.main < snapshot.state.compact_revision {
         return Ok(true);
     }
     let row = history_key::row(event.key, at);

@@ -169,6 +169,11 @@ struct Replaced<'t, T: ReadableTable<&'static [u8], &'static [u8]>> {
     rows: redb::Range<'t, &'static [u8], &'static [u8]>,
     end: Bound<Vec<u8>>,
     revision: i64,
+    /// The key whose rows are being walked, whether its event was found, and how many of its rows
+    /// were stepped over.
+    prefix: Vec<u8>,
+    found: bool,
+    steps: u32,
 }
 
 impl<'t, T: ReadableTable<&'static [u8], &'static [u8]>> Replaced<'t, T> {
@@ -183,44 +188,48 @@ impl<'t, T: ReadableTable<&'static [u8], &'static [u8]>> Replaced<'t, T> {
             rows: history.range::<&[u8]>((Bound::Included(&start[..]), as_slice(&end)))?,
             end,
             revision,
+            prefix: Vec::new(),
+            found: false,
+            steps: 0,
         })
     }
 
     fn next(&mut self) -> Result<Option<(Vec<u8>, Position)>, Fault> {
-        let mut prefix: Vec<u8> = Vec::new();
-        let mut steps = 0;
         while let Some(row) = self.rows.next() {
             let (row, until) = row?;
-            let (this_prefix, at) = split_row(row.value())?;
+            let (prefix, at) = split_row(row.value())?;
+            if prefix != self.prefix {
+                self.prefix.clear();
+                self.prefix.extend_from_slice(prefix);
+                self.found = false;
+                self.steps = 0;
+            }
             if at.main <= self.revision && decode_until(until.value())? > self.revision {
-                return Ok(Some((key_of_prefix(this_prefix)?, at)));
+                self.found = true;
+                return Ok(Some((key_of_prefix(prefix)?, at)));
             }
-            if this_prefix != prefix {
-                prefix.clear();
-                prefix.extend_from_slice(this_prefix);
-                steps = 0;
-                continue;
-            }
-            steps += 1;
-            if steps == STEPS_BEFORE_SEARCH {
-                if let Some(found) = self.search(&prefix)? {
-                    return Ok(Some(found));
+            self.steps += 1;
+            if self.steps == STEPS_BEFORE_SEARCH {
+                let searched = self.search()?;
+                if searched.is_some() {
+                    return Ok(searched);
                 }
-                steps = 0;
             }
         }
         Ok(None)
     }
 
-    /// Looks for the one row of a key that can match, and goes on behind the key.
-    fn search(&mut self, prefix: &[u8]) -> Result<Option<(Vec<u8>, Position)>, Fault> {
-        let found = replaced_at(self.history, prefix, self.revision)?;
-        let mut last = prefix.to_vec();
+    /// Looks for the event of the key, unless it was found, and goes on behind the key.
+    fn search(&mut self) -> Result<Option<(Vec<u8>, Position)>, Fault> {
+        let mut last = self.prefix.clone();
         last.extend_from_slice(&Position::new(i64::MAX, u32::MAX).encode());
         let rest = (Bound::Excluded(&last[..]), as_slice(&self.end));
         self.rows = self.history.range::<&[u8]>(rest)?;
-        match found {
-            Some(at) => Ok(Some((key_of_prefix(prefix)?, at))),
+        if self.found {
+            return Ok(None);
+        }
+        match replaced_at(self.history, &self.prefix, self.revision)? {
+            Some(at) => Ok(Some((key_of_prefix(&self.prefix)?, at))),
             None => Ok(None),
         }
     }

@@ -21,6 +21,7 @@ mod lease;
 pub mod limits;
 pub mod quota;
 #[cfg(test)]
+#[path = "../tests/support/random.rs"]
 mod random;
 mod range;
 mod reader;

@@ -176,7 +176,7 @@ impl Store {
     /// it at once; views that are in use keep what they have.
     pub fn replace_with(&mut self, path: &Path) -> Result<(), StoreError> {
         let target = self.file.path.to_path_buf();
-        let beside = StateFile::open(path, self.options.cache_bytes)?;
+        let beside = StateFile::open_existing(path, self.options.cache_bytes)?;
         let io = |path: PathBuf| move |source| StoreError::Io { path, source };
         std::fs::rename(path, &target).map_err(io(path.to_path_buf()))?;
         sync_dir(&target).map_err(io(target.clone()))?;

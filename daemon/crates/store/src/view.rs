@@ -178,8 +178,7 @@ impl View {
             return Ok(None);
         };
         let before = kv.mod_revision - 1;
-        // Created by this event, or no longer known.
-        if kv.create_revision == kv.mod_revision || before < self.0.state.compact_revision {
+        if before < self.0.state.compact_revision {
             return Ok(None);
         }
         self.read(|snapshot| match snapshot.version_at(&kv.key, before)? {
@@ -317,7 +316,8 @@ impl Snapshot {
             let (at, row) = row?;
             let at = keyspace::decode_position(at.value())?;
             if current != Some(at.main) {
-                if kept >= bytes_max || scanned >= HISTORY_SCAN_BYTES_MAX {
+                let enough = kept >= bytes_max || scanned >= HISTORY_SCAN_BYTES_MAX;
+                if enough && current.is_some() {
                     history.next = at.main;
                     break;
                 }
