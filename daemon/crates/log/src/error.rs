@@ -77,6 +77,14 @@ pub enum LogError {
         /// The largest size.
         limit: usize,
     },
+    /// An index beyond any that a log reaches.
+    #[error("index {index} is beyond {limit}, the highest a log takes")]
+    IndexTooLarge {
+        /// The index.
+        index: u64,
+        /// The highest one.
+        limit: u64,
+    },
     /// A vote or log id longer than a segment's head has room for.
     #[error("{name} has {bytes} bytes, the log takes {limit}")]
     MetadataTooLarge {

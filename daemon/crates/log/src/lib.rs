@@ -75,7 +75,9 @@
 //!   A last segment without a good head is a rotation that was cut short, unless a later batch
 //!   stands in it.
 //!
-//! What this cannot see is damage to the very last batch: it looks like a torn one.
+//! What this cannot see: damage to the very last batch, which looks like a torn one, and a disk
+//! that has lost every batch of the last segment from some point on. Who keeps state applied from
+//! this log can: the state is then ahead of [`Recovered::last_index`].
 //!
 //! The salt is chosen at random in a log's life and no client can know it: what a client writes
 //! never passes for a head, not in a torn batch and not in a segment that is used again. The

@@ -76,6 +76,7 @@ impl Log {
         let bounds = self.shared().bounds;
         let mut bytes = 0;
         for (index, entry) in &entries {
+            check_index(*index)?;
             if entry.len() > bounds.entry_bytes {
                 let (index, bytes, limit) = (*index, entry.len(), bounds.entry_bytes);
                 return Err(LogError::EntryTooLarge {
@@ -158,15 +159,10 @@ impl Log {
     /// What the entries held must be durable elsewhere before this is called.
     pub fn purge_upto(&self, index: u64, log_id: Bytes, done: Done) -> Result<(), LogError> {
         check_metadata("purged log id", &log_id)?;
+        check_index(index)?;
         let bytes = RECORD_HEADER_BYTES + log_id.len();
         let mut state = self.shared().lock();
         state.admit(&self.shared().bounds, bytes)?;
-        if index > INDEX_MAX {
-            return Err(LogError::Gap {
-                expected: state.picture.next_index(),
-                got: index,
-            });
-        }
         let change = if index < state.picture.metadata.first_index() {
             Change::Append {
                 entries: Vec::new(),
@@ -266,6 +262,15 @@ impl Log {
         self.shared().lock().picture.next_index()
     }
 
+    #[cfg(test)]
+    pub(crate) fn entries_not_in_memory(&self) -> usize {
+        let found = self.shared().lock().picture.find(0..u64::MAX, usize::MAX);
+        found
+            .iter()
+            .filter(|(_, found)| matches!(found, Found::Disk(_)))
+            .count()
+    }
+
     /// Largest entry [`Log::append`] takes.
     pub fn entry_bytes_max(&self) -> usize {
         self.shared().bounds.entry_bytes
@@ -310,6 +315,16 @@ impl Log {
     pub fn close(&self) {
         self.shared().close();
     }
+}
+
+fn check_index(index: u64) -> Result<(), LogError> {
+    if index > INDEX_MAX {
+        return Err(LogError::IndexTooLarge {
+            index,
+            limit: INDEX_MAX,
+        });
+    }
+    Ok(())
 }
 
 fn check_metadata(name: &'static str, bytes: &Bytes) -> Result<(), LogError> {

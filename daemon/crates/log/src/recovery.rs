@@ -305,6 +305,17 @@ impl Walk {
         segment: &Segment,
         is_last: bool,
     ) -> Result<(), LogError> {
+        if scan
+            .header(0, None)?
+            .is_some_and(|header| Some(header.salt) != self.salt)
+            && self.last.is_some()
+        {
+            return Err(LogError::corrupt(
+                &segment.path,
+                0,
+                "the segment is of another log",
+            ));
+        }
         let alone = self.last.is_none();
         let used = !is_last
             || (alone && segment.number != FIRST_SEGMENT)

@@ -84,10 +84,18 @@ impl Writer {
     /// Writes until nothing waits that is worth a write.
     #[cfg(test)]
     pub(crate) fn flush(&mut self) -> Result<(), LogError> {
-        while self.shared.wait(Duration::ZERO) == Woken::Work {
+        while self.flush_one()? {}
+        Ok(())
+    }
+
+    /// Writes one batch if something waits that is worth a write.
+    #[cfg(test)]
+    pub(crate) fn flush_one(&mut self) -> Result<bool, LogError> {
+        let work = self.shared.wait(Duration::ZERO) == Woken::Work;
+        if work {
             self.write_next()?;
         }
-        Ok(())
+        Ok(work)
     }
 
     /// Takes one batch and writes it.
@@ -107,7 +115,7 @@ impl Writer {
             .inspect_err(|error| self.shared.end(error, Vec::new()))
     }
 
-    fn idle(&mut self) -> Result<(), LogError> {
+    pub(crate) fn idle(&mut self) -> Result<(), LogError> {
         self.tail
             .fill_ahead()
             .inspect_err(|error| self.shared.end(error, Vec::new()))
