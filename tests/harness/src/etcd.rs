@@ -7,7 +7,7 @@ use crate::member::Member;
 use crate::peers::etcd_binary;
 use anyhow::Result;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 /// Members that form one new cluster.
@@ -25,7 +25,7 @@ pub(crate) fn members(
         .tls
         .then(|| -> Result<_> {
             let authority = Authority::create(&folder.join("tls"))?;
-            let server = authority.issue("server", "server", &addresses.hosts)?;
+            let server = authority.issue("server", "server", &server_addresses(addresses))?;
             let client = authority.issue("client", &options.client_common_name, &[])?;
             Ok((server, client))
         })
@@ -93,4 +93,11 @@ pub(crate) fn members(
         });
     }
     Ok(members)
+}
+
+/// The members' addresses, and the one that connections between loopback addresses come from:
+/// etcd looks for a peer's address in the certificate of the peer.
+fn server_addresses(addresses: &Addresses) -> Vec<IpAddr> {
+    let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    addresses.hosts.iter().copied().chain([source]).collect()
 }
