@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -101,6 +101,7 @@ impl Authority {
         addresses: &[IpAddr],
     ) -> Result<Credentials> {
         let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
         if !common_name.is_empty() {
             params
                 .distinguished_name

@@ -1,4 +1,5 @@
 //! What the other tests rely on: clusters start, members die and come back, nothing is left.
+#![allow(clippy::unwrap_used)]
 
 use skerry_tests_harness::proto::etcdserverpb as pb;
 use skerry_tests_harness::{Cluster, Kind, Options};
