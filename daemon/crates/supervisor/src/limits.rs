@@ -16,6 +16,8 @@ pub const MESSAGE_CHARACTERS_MAX: usize = 1024;
 pub const SERVERS_MAX: usize = 64;
 /// Time within which a join request must have arrived.
 pub const JOIN_REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+/// Bytes of a body nobody asked for that are read and forgotten before the answer is sent.
+pub const UNREAD_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Join requests that are looked at or wait, at once.
 pub const JOINS_IN_FLIGHT_MAX: usize = 8;
 /// Wrong passwords that are let through in a row.

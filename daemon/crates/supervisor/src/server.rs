@@ -7,14 +7,15 @@
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
@@ -30,8 +31,8 @@ use crate::cluster::Cluster;
 use crate::envelope::Sealer;
 use crate::health::Health;
 use crate::limits::{
-    JOIN_REQUEST_BYTES_MAX, JOIN_REQUEST_TIME_MAX, JOINS_IN_FLIGHT_MAX, WRONG_PASSWORD_EVERY,
-    WRONG_PASSWORDS_BURST,
+    JOIN_REQUEST_BYTES_MAX, JOIN_REQUEST_TIME_MAX, JOINS_IN_FLIGHT_MAX, UNREAD_BODY_BYTES_MAX,
+    WRONG_PASSWORD_EVERY, WRONG_PASSWORDS_BURST,
 };
 use crate::message::{JOIN_PATH, JoinAnswer, JoinRequest, KnownMember};
 use crate::refusal::Refusal;
@@ -105,27 +106,38 @@ impl<C: Cluster> Supervisor<C> {
     pub async fn handle<B>(&self, request: Request<B>) -> Reply
     where
         B: Body,
-        B::Data: Send,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
-        let path = request.uri().path();
+        let (head, body) = request.into_parts();
+        let mut body = pin!(body);
+        let reply = self.answer(&head, body.as_mut()).await;
+        // An HTTP/2 client whose body is dropped unread sees a broken stream, not the answer.
+        _ = tokio::time::timeout(self.0.request_time_max, discard(body)).await;
+        reply
+    }
+
+    async fn answer<B>(&self, head: &Parts, body: Pin<&mut B>) -> Reply
+    where
+        B: Body,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let path = head.uri.path();
         if !Self::serves(path) {
             return reply::not_found();
         }
         if path == JOIN_PATH {
-            return match *request.method() {
-                Method::POST => self.join(request).await,
+            return match head.method {
+                Method::POST => self.join(&head.headers, body).await,
                 _ => reply::method_not_allowed("POST"),
             };
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        if !matches!(head.method, Method::GET | Method::HEAD) {
             return reply::method_not_allowed("GET, HEAD");
         }
         let name = &path[1..];
-        let verbose = request.uri().query().is_some_and(|query| {
-            query
-                .split('&')
-                .any(|pair| pair.split('=').next() == Some("verbose"))
+        let verbose = head.uri.query().is_some_and(|query| {
+            let mut names = query.split('&').map(|pair| pair.split('=').next());
+            names.any(|name| name == Some("verbose"))
         });
         let Inner {
             cluster,
@@ -141,13 +153,12 @@ impl<C: Cluster> Supervisor<C> {
         }
     }
 
-    async fn join<B>(&self, request: Request<B>) -> Reply
+    async fn join<B>(&self, headers: &HeaderMap, body: Pin<&mut B>) -> Reply
     where
         B: Body,
-        B::Data: Send,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
-        match self.try_join(request).await {
+        match self.try_join(headers, body).await {
             Ok(answer) => reply::json(StatusCode::OK, &answer),
             Err(refusal) => {
                 // Whoever floods this route must not fill the log, and with it the flash.
@@ -173,19 +184,22 @@ impl<C: Cluster> Supervisor<C> {
         }
     }
 
-    async fn try_join<B>(&self, request: Request<B>) -> Result<JoinAnswer, Refusal>
+    async fn try_join<B>(
+        &self,
+        headers: &HeaderMap,
+        body: Pin<&mut B>,
+    ) -> Result<JoinAnswer, Refusal>
     where
         B: Body,
-        B::Data: Send,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
-        self.authenticate(request.headers())?;
+        self.authenticate(headers)?;
         let _permit = self
             .0
             .in_flight
             .try_acquire()
             .map_err(|_| Refusal::TooMany)?;
-        let body = tokio::time::timeout(self.0.request_time_max, read(request.into_body()));
+        let body = tokio::time::timeout(self.0.request_time_max, read(body));
         let body = body.await.map_err(|_| Refusal::TooSlow)??;
         let request = JoinRequest::decode(&body)?;
         // First what may fail without a trace, then the member, which stays.
@@ -296,7 +310,7 @@ fn known_members(status: &Status) -> Vec<KnownMember> {
     known.collect()
 }
 
-async fn read<B>(body: B) -> Result<Bytes, Refusal>
+async fn read<B>(body: Pin<&mut B>) -> Result<Bytes, Refusal>
 where
     B: Body,
     B::Error: std::error::Error + Send + Sync + 'static,
@@ -310,6 +324,17 @@ where
                 Refusal::Malformed(error.to_string())
             }
         })
+}
+
+/// Reads what is left of a body and forgets it, up to a limit.
+async fn discard<B: Body>(mut body: Pin<&mut B>) {
+    let mut read = 0;
+    while read <= UNREAD_BODY_BYTES_MAX && !body.is_end_stream() {
+        let Some(Ok(frame)) = body.as_mut().frame().await else {
+            return;
+        };
+        read += frame.data_ref().map_or(0, Buf::remaining);
+    }
 }
 
 impl<C, B> hyper::service::Service<Request<B>> for Supervisor<C>

@@ -15,7 +15,9 @@ use skerry_pki::{Clock, Identity, Password, Pki, Token};
 
 use crate::bootstrap::Bootstrap;
 use crate::cluster::tests::{CLUSTER_ID, FakeCluster, member};
-use crate::limits::{JOIN_REQUEST_BYTES_MAX, JOINS_IN_FLIGHT_MAX, WRONG_PASSWORDS_BURST};
+use crate::limits::{
+    JOIN_REQUEST_BYTES_MAX, JOINS_IN_FLIGHT_MAX, UNREAD_BODY_BYTES_MAX, WRONG_PASSWORDS_BURST,
+};
 use crate::message::tests::request as join_request;
 use crate::message::{JOIN_PATH, JoinAnswer, JoinRequest, RefusalAnswer};
 use crate::reply::Reply;
@@ -477,4 +479,49 @@ async fn joins_beyond_the_limit_are_turned_away_at_once() {
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     waiting.pop();
     joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+}
+
+/// A body of frames of 64 KiB without end, that counts those taken.
+struct Endless(Arc<std::sync::atomic::AtomicUsize>);
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, std::io::Error>>> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let frame = hyper::body::Frame::data(Bytes::from_static(&[0; 65536]));
+        std::task::Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_asked_for_is_read_up_to_a_limit() {
+    let desk = desk();
+    let taken = Arc::default();
+    let body = Endless(Arc::clone(&taken));
+    let request = Request::post("/api/v1/namespaces").body(body).unwrap();
+    let response = desk.supervisor.handle(request).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    let taken = taken.load(std::sync::atomic::Ordering::Relaxed) * 65536;
+    assert!(
+        (UNREAD_BODY_BYTES_MAX..=UNREAD_BODY_BYTES_MAX + 65536).contains(&taken),
+        "{taken}"
+    );
+}
+
+/// curl gives up on an HTTP/2 stream that is answered and closed while it still sends.
+#[tokio::test]
+async fn a_refusal_is_sent_after_the_body_has_arrived() {
+    let desk = desk();
+    for path in [JOIN_PATH, "/api/v1/namespaces", "/cacerts"] {
+        let mut body = Full::new(Bytes::from_static(b"{}"));
+        let request = Request::post(path).body(&mut body).unwrap();
+        let response = desk.supervisor.handle(request).await;
+        assert!(response.status().is_client_error(), "{path}");
+        assert!(hyper::body::Body::is_end_stream(&body), "{path}");
+    }
 }
