@@ -13,6 +13,25 @@ use super::jwt::Algorithm;
 /// Life of a JWT where the setting does not say: etcd's five minutes.
 const JWT_TTL_DEFAULT: Duration = Duration::from_secs(300);
 
+/// How callers are told apart while authentication is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthOptions {
+    /// The kind of token that who shows a password is given.
+    pub tokens: TokenOptions,
+    /// Whether who shows no token is the user that its certificate names, which is etcd's
+    /// `--client-cert-auth`.
+    pub client_cert_auth: bool,
+}
+
+impl Default for AuthOptions {
+    fn default() -> AuthOptions {
+        AuthOptions {
+            tokens: TokenOptions::Simple,
+            client_cert_auth: true,
+        }
+    }
+}
+
 /// Which kind of token the server gives out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TokenOptions {
