@@ -36,7 +36,7 @@ async fn run(settings: &Settings) -> Result<()> {
     let about = format!(
         "Mutual TLS for clients and peers{}; values of 1 KB; 10,000 keys; window {:?} after a \
          warm-up. CPU and bytes written: sum over the members; RSS: the largest member's peak \
-         so far. One connection a client, clients spread over the members. drv: the driver's \
+         in this workload. One connection a client, clients spread over the members. drv: the driver's \
          own CPU, on the same cores.",
         if settings.tls { "" } else { " (etcd: none)" },
         settings.window

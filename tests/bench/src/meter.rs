@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::process::Counters;
+use crate::process::{self, Counters};
 
 /// How long the load runs before anything is counted.
 const WARM_UP: Duration = Duration::from_millis(700);
@@ -73,7 +73,7 @@ pub(crate) struct Measured {
     pub(crate) driver_cpu_s_per_1000: f64,
     /// Bytes written by all members for one operation.
     pub(crate) written_per_operation: f64,
-    /// The largest peak of resident memory among the members since they started.
+    /// The largest peak of resident memory among the members during this workload.
     pub(crate) peak_rss: u64,
 }
 
@@ -85,6 +85,7 @@ pub(crate) async fn measure(
     pids: &[u32],
 ) -> Result<Measured> {
     let own = [std::process::id()];
+    process::forget_peaks(pids)?;
     // Warm-up and window are spans of time by intent.
     tokio::time::sleep(WARM_UP).await;
     let (before, own_before) = (Counters::read(pids)?, Counters::read(&own)?);
@@ -117,7 +118,7 @@ pub(crate) async fn measure(
         cpu_s_per_1000: spent.cpu_s / thousands,
         driver_cpu_s_per_1000: own_spent.cpu_s / thousands,
         written_per_operation: spent.written as f64 / (thousands * 1000.0),
-        peak_rss: crate::process::memory(pids)?.1,
+        peak_rss: process::memory(pids)?.1,
     })
 }
 

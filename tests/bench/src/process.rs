@@ -88,6 +88,15 @@ pub(crate) fn memory(pids: &[u32]) -> Result<(u64, u64)> {
     Ok(largest)
 }
 
+/// Lets the peaks of these processes start again from what is resident now.
+pub(crate) fn forget_peaks(pids: &[u32]) -> Result<()> {
+    for pid in pids {
+        let path = format!("/proc/{pid}/clear_refs");
+        fs::write(&path, "5").with_context(|| format!("write {path}"))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
