@@ -13,8 +13,11 @@ use crate::refusal::Refusal;
 /// What to do with a request that is in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// The member was added before and has never started: the answer got lost, or the power did.
-    Known(u64),
+    /// This learner was added before for the same place and has not shown up: the answer got
+    /// lost, or the power did. It makes way for a new one: whether it had begun to receive the
+    /// log cannot be known, and a member that comes back without its log must not come back under
+    /// its id.
+    Replace(u64),
     /// A member is to be added.
     New,
 }
@@ -58,10 +61,10 @@ pub(crate) fn admit(
         urls.len() == request.peer_urls.len()
             && urls.iter().all(|url| request.peer_urls.contains(url))
     };
-    let mut known = None;
-    for (id, member, _) in &status.members {
+    let mut before = None;
+    for (id, member, learner) in &status.members {
         let started = !member.name.is_empty();
-        let returns = !started && same_urls(&member.peer_urls);
+        let returns = !started && *learner && same_urls(&member.peer_urls);
         let name = if started {
             Some(member.name.as_str())
         } else {
@@ -75,10 +78,10 @@ pub(crate) fn admit(
             });
         }
         if returns {
-            known = Some(*id);
+            before = Some(*id);
         }
     }
-    Ok(known.map_or(Admission::New, Admission::Known))
+    Ok(before.map_or(Admission::New, Admission::Replace))
 }
 
 #[cfg(test)]
@@ -93,7 +96,7 @@ mod tests {
     ) -> Result<Admission, Refusal> {
         let members = members
             .iter()
-            .map(|(id, name, url)| (*id, member(name, url), false))
+            .map(|(id, name, url)| (*id, member(name, url), name.is_empty()))
             .collect();
         let mut remembered = Pending::default();
         for (name, id) in pending {
@@ -111,15 +114,26 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_let_in_and_never_started_is_known_again() {
+    fn one_that_was_let_in_and_never_showed_up_makes_way_for_itself() {
         let members = [
             (1, "one", "https://127.0.0.1:2380"),
             (7, "", "https://127.0.0.2:2380"),
         ];
-        assert_eq!(decide(&members, &[]), Ok(Admission::Known(7)));
-        assert_eq!(decide(&members, &[("two", 7)]), Ok(Admission::Known(7)));
+        assert_eq!(decide(&members, &[]), Ok(Admission::Replace(7)));
+        assert_eq!(decide(&members, &[("two", 7)]), Ok(Admission::Replace(7)));
         // Renamed before its first start.
-        assert_eq!(decide(&members, &[("before", 7)]), Ok(Admission::Known(7)));
+        assert_eq!(
+            decide(&members, &[("before", 7)]),
+            Ok(Admission::Replace(7))
+        );
+    }
+
+    #[test]
+    fn a_voter_never_makes_way_even_if_it_has_not_told_its_name_yet() {
+        let voter = vec![(7, member("", "https://127.0.0.2:2380"), false)];
+        let admission = admit(&status(voter), &Pending::default(), &request());
+        // Adding the member is then refused for its URLs.
+        assert_eq!(admission, Ok(Admission::New));
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub trait Cluster: Send + Sync + 'static {
         peer_urls: Vec<String>,
     ) -> impl Future<Output = Result<u64, ProposeError>> + Send;
 
+    /// Removes a member for good.
+    fn remove_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send;
+
     /// The value of a key in this node's store.
     fn get(&self, key: &str) -> Result<Option<Bytes>, String>;
 
@@ -52,6 +55,10 @@ impl<C: Cluster> Cluster for Arc<C> {
         peer_urls: Vec<String>,
     ) -> impl Future<Output = Result<u64, ProposeError>> + Send {
         C::add_member(self, peer_urls)
+    }
+
+    fn remove_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send {
+        C::remove_member(self, id)
     }
 
     fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
@@ -111,6 +118,9 @@ pub(crate) mod tests {
     #[derive(Debug)]
     pub(crate) struct Fake {
         pub(crate) status: Status,
+        pub(crate) last_id: u64,
+        /// Show no changes in `status`.
+        pub(crate) lags: bool,
         pub(crate) keys: BTreeMap<String, Bytes>,
         pub(crate) puts: usize,
         pub(crate) store: Result<(), String>,
@@ -125,6 +135,8 @@ pub(crate) mod tests {
             let members = vec![(1, member("one", "https://127.0.0.1:2380"), false)];
             Arc::new(FakeCluster(Mutex::new(Fake {
                 status: status(members),
+                last_id: 1,
+                lags: false,
                 keys: BTreeMap::new(),
                 puts: 0,
                 store: Ok(()),
@@ -162,13 +174,27 @@ pub(crate) mod tests {
         async fn add_member(&self, peer_urls: Vec<String>) -> Result<u64, ProposeError> {
             let mut fake = self.0.lock().unwrap();
             fake.add.clone()?;
-            let id = fake.status.members.len() as u64 + 1;
-            let member = Member {
-                peer_urls,
-                ..Member::default()
-            };
-            fake.status.members.push((id, member, true));
+            fake.last_id += 1;
+            let id = fake.last_id;
+            if !fake.lags {
+                let member = Member {
+                    peer_urls,
+                    ..Member::default()
+                };
+                fake.status.members.push((id, member, true));
+            }
             Ok(id)
+        }
+
+        async fn remove_member(&self, id: u64) -> Result<(), ProposeError> {
+            let members = &mut self.0.lock().unwrap().status.members;
+            let before = members.len();
+            members.retain(|(known, _, _)| *known != id);
+            if members.len() < before {
+                Ok(())
+            } else {
+                Err(ProposeError::MemberNotFound)
+            }
         }
 
         fn get(&self, key: &str) -> Result<Option<Bytes>, String> {

@@ -208,7 +208,7 @@ impl<C: Cluster> Supervisor<C> {
         Ok(JoinAnswer {
             cluster_id: status.cluster_id,
             member_id,
-            members: known_members(&status),
+            members: known_members(&status, member_id, &request),
             bootstrap: STANDARD.encode(bootstrap),
         })
     }
@@ -273,18 +273,19 @@ impl<C: Cluster> Supervisor<C> {
         let mut pending = self.0.pending.lock().await;
         // What this server knows may be old; after this it is not.
         cluster.linearize().await?;
-        let id = match admit(&cluster.status(), &pending, request)? {
-            Admission::Known(id) => id,
-            Admission::New => {
-                let added = cluster.add_member(request.peer_urls.clone()).await;
-                added.map_err(|error| match error {
-                    ProposeError::PeerUrlExists => Refusal::PeerUrlInUse {
-                        urls: request.peer_urls.join(", "),
-                    },
-                    other => other.into(),
-                })?
+        if let Admission::Replace(before) = admit(&cluster.status(), &pending, request)? {
+            match cluster.remove_member(before).await {
+                Ok(()) | Err(ProposeError::MemberNotFound) => {}
+                Err(error) => return Err(error.into()),
             }
-        };
+        }
+        let added = cluster.add_member(request.peer_urls.clone()).await;
+        let id = added.map_err(|error| match error {
+            ProposeError::PeerUrlExists => Refusal::PeerUrlInUse {
+                urls: request.peer_urls.join(", "),
+            },
+            other => other.into(),
+        })?;
         pending.remember(&request.name, id);
         tracing::info!(
             name = request.name,
@@ -296,7 +297,7 @@ impl<C: Cluster> Supervisor<C> {
     }
 }
 
-fn known_members(status: &Status) -> Vec<KnownMember> {
+fn known_members(status: &Status, new: u64, request: &JoinRequest) -> Vec<KnownMember> {
     let known = status
         .members
         .iter()
@@ -307,7 +308,18 @@ fn known_members(status: &Status) -> Vec<KnownMember> {
             client_urls: member.client_urls.clone(),
             learner: *learner,
         });
-    known.collect()
+    let mut known: Vec<KnownMember> = known.collect();
+    // On a follower the picture may lag behind the change that the leader has confirmed.
+    if !known.iter().any(|member| member.id == new) {
+        known.push(KnownMember {
+            id: new,
+            name: String::new(),
+            peer_urls: request.peer_urls.clone(),
+            client_urls: Vec::new(),
+            learner: true,
+        });
+    }
+    known
 }
 
 async fn read<B>(body: Pin<&mut B>) -> Result<Bytes, Refusal>

@@ -218,23 +218,39 @@ async fn a_server_with_the_token_is_taken_in_and_gets_what_it_needs() {
 }
 
 #[tokio::test]
-async fn asking_again_before_the_first_start_gives_the_same_member() {
+async fn asking_again_before_the_first_start_leaves_one_member_under_a_new_id() {
     let desk = desk();
     let first = joined(desk.supervisor.handle(join_as(&join_request())).await).await;
     let second = joined(desk.supervisor.handle(join_as(&join_request())).await).await;
-    assert_eq!(first.member_id, second.member_id);
-    assert_eq!(second.members.len(), 2);
+    assert_ne!(first.member_id, second.member_id);
+    let ids: Vec<u64> = second.members.iter().map(|member| member.id).collect();
+    assert_eq!(ids, [1, second.member_id]);
 }
 
 #[tokio::test]
-async fn two_requests_at_once_of_one_node_add_one_member() {
+async fn a_follower_that_lags_behind_the_leader_still_names_the_new_member() {
+    let desk = desk();
+    desk.cluster.change(|fake| fake.lags = true);
+    let answer = joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+    let new = answer
+        .members
+        .iter()
+        .find(|member| member.id == answer.member_id)
+        .unwrap();
+    assert_eq!(new.peer_urls, join_request().peer_urls);
+}
+
+#[tokio::test]
+async fn two_requests_at_once_of_one_node_leave_one_member() {
     let desk = desk();
     let request = join_request();
     let (one, two) = tokio::join!(
         desk.supervisor.handle(join_as(&request)),
         desk.supervisor.handle(join_as(&request)),
     );
-    assert_eq!(joined(one).await.member_id, joined(two).await.member_id);
+    assert_ne!(joined(one).await.member_id, joined(two).await.member_id);
+    desk.cluster
+        .change(|fake| assert_eq!(fake.status.members.len(), 2));
 }
 
 #[tokio::test]
