@@ -130,6 +130,7 @@ fn compare_bounds(a: &[u8], b: &[u8]) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     fn set(pairs: &[(&'static str, &'static str)]) -> RangeSet {
         let owned: Vec<(Bytes, Bytes)> = pairs
@@ -204,6 +205,54 @@ mod tests {
         assert!(covers(&[("a", "z")], "m", "c"));
         assert!(!covers(&[("a", "c"), ("c", "z")], "m", "c"));
         assert!(!covers(&[("m", "z")], "m", "c"));
+    }
+
+    #[test]
+    fn random_sets_cover_what_their_pieces_cover() {
+        let seed = 0x5eed;
+        println!("seed {seed:#x}");
+        let mut random = Random::new(seed);
+        let mut covered_count = 0;
+        for _ in 0..20_000 {
+            let mut bound = |open: bool| -> Bytes {
+                if open && random.one_in(8) {
+                    return Bytes::from_static(b"\0");
+                }
+                let length = 1 + random.below(2);
+                let letters = (0..length).map(|_| b'a' + random.below(3) as u8);
+                letters.collect::<Vec<u8>>().into()
+            };
+            let mut pairs = Vec::new();
+            while pairs.len() < 4 {
+                let (key, end) = (bound(false), bound(true));
+                if is_valid(&key, &end) {
+                    pairs.push((key, end));
+                }
+            }
+            let (key, end) = (bound(false), bound(true));
+            if end[..] != [0] && key >= end {
+                continue;
+            }
+            let set = RangeSet::new(pairs.iter().map(|(a, b)| (a, b)));
+            // The piece between two neighbouring bounds is inside a range, or outside of it, whole.
+            let mut pieces: Vec<&Bytes> = set
+                .ranges
+                .iter()
+                .flat_map(|range| [&range.begin, &range.end])
+                .chain([&key])
+                .filter(|begin| !begin.is_empty() && **begin >= key)
+                .filter(|begin| end[..] == [0] || **begin < end)
+                .collect();
+            pieces.sort();
+            let expected = pieces.iter().all(|begin| set.holds(begin));
+            assert_eq!(
+                covered([&set].into_iter(), &key, &end),
+                expected,
+                "{pairs:?} {key:?} {end:?}"
+            );
+            covered_count += usize::from(expected);
+        }
+        assert!(covered_count > 1000, "{covered_count}");
     }
 
     #[test]
