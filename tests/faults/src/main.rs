@@ -12,10 +12,10 @@ use skerry_faults::fleet::{Fleet, Plan};
 use skerry_faults::limits::MEMBERS;
 use skerry_faults::quorum::Loss;
 use skerry_faults::storm::Storm;
-use skerry_faults::{network, power, quorum, storm};
+use skerry_faults::{damage, network, power, quorum, storm};
 use skerry_tests_harness::Kind;
 
-const USAGE: &str = "usage: skerry-faults storm|quorum|power [--peer skerry|etcd] [--seconds N] \
+const USAGE: &str = "usage: skerry-faults storm|quorum|power|damage [--peer skerry|etcd] [--seconds N] \
                      [--seed N] [--kills N] [--dir PATH] [--stale-reads]";
 
 struct Arguments {
@@ -101,6 +101,11 @@ async fn main() -> Result<()> {
         "power" => {
             let mut fleet = Fleet::start(&plan(1, false)).await?;
             power::run(&mut fleet, given.seed, given.kills).await?;
+        }
+        "damage" => {
+            anyhow::ensure!(given.kind == Kind::Skerry, "the files are those of skerry");
+            let mut fleet = Fleet::start(&plan(1, false)).await?;
+            damage::run(&mut fleet, given.seed).await?;
         }
         other => bail!("no such test: {other:?}\n{USAGE}"),
     }

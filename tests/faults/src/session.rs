@@ -67,7 +67,9 @@ pub fn key_number(name: &[u8]) -> Result<Key> {
         .with_context(|| format!("not a key of this run: {:?}", String::from_utf8_lossy(name)))
 }
 
-fn value_text(value: Value) -> String {
+/// The stored bytes of a value.
+#[must_use]
+pub fn value_text(value: Value) -> String {
     format!("{value:016x}{:.<VALUE_PADDING$}", "")
 }
 

@@ -61,6 +61,11 @@ fn a_lone_member_killed_again_and_again_has_all_it_acknowledged() {
 }
 
 #[test]
+fn damaged_files_stop_a_member_and_a_torn_end_of_the_log_does_not() {
+    passes(&["damage", "--seed", "1"]);
+}
+
+#[test]
 fn real_etcd_passes_the_same_storm() {
     passes(&["storm", "--peer", "etcd", "--seconds", "20", "--seed", "1"]);
 }
