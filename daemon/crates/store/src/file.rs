@@ -4,8 +4,10 @@
 //!
 //! * After an unclean stop redb goes back to its last durable commit by itself. Commits are made
 //!   with `quick_repair`, so that this needs no walk over the file.
+//! * A new file is made under another name, and has its own name only once its first commit is
+//!   durable: a stop in between leaves nothing that looks like a damaged state.
 //! * The header and the roots are checked by redb at every open.
-//! * A flipped bit in an event is found by the event's own checksum when it is read.
+//! * A flipped bit in a row is found by the row's own checksum when it is read.
 //! * Other pages are checked, all of them, only by a full check, which reads the whole file; redb
 //!   answers some damage with a panic when it is met outside of one. So: a mark (a file beside the
 //!   state, `<state>.check`) asks the next open for a full check. It is set while redb opens the
@@ -37,35 +39,45 @@ pub(crate) struct StateFile {
 impl StateFile {
     /// Opens or creates the file, recovering from an unclean stop.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<StateFile, StoreError> {
-        Self::open_file(path, cache_bytes, true)
+        match path.try_exists() {
+            Ok(true) => Self::open_existing(path, cache_bytes),
+            Ok(false) => Self::create(path, cache_bytes),
+            Err(source) => Err(io_error(path)(source)),
+        }
+    }
+
+    /// Makes a new file. It is closed again before it is named, as the storage of a state that is
+    /// in use is never moved.
+    fn create(path: &Path, cache_bytes: usize) -> Result<StateFile, StoreError> {
+        let new = beside(path, ".new");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&new)
+            .map_err(io_error(&new))?;
+        let backend = FileBackend::new(file).map_err(|error| open_error(&new, error))?;
+        drop(Self::open_backend(backend, &new, cache_bytes, false)?);
+        fs::rename(&new, path).map_err(io_error(&new))?;
+        sync_dir(path).map_err(io_error(path))?;
+        Self::open_existing(path, cache_bytes)
     }
 
     /// Opens a file that must be there.
     pub(crate) fn open_existing(path: &Path, cache_bytes: usize) -> Result<StateFile, StoreError> {
-        Self::open_file(path, cache_bytes, false)
-    }
-
-    fn open_file(path: &Path, cache_bytes: usize, create: bool) -> Result<StateFile, StoreError> {
-        let io = |source| StoreError::Io {
-            path: path.to_path_buf(),
-            source,
-        };
-        let full_check = mark_path(path).try_exists().map_err(io)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(create)
-            .truncate(false)
-            .open(path)
-            .map_err(io)?;
-        let len = file.metadata().map_err(io)?.len();
-        mark_for_check(path).map_err(io)?;
+        let mark = beside(path, MARK);
+        let full_check = mark.try_exists().map_err(io_error(&mark))?;
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = file.map_err(io_error(path))?;
+        // redb would make a new database of an empty file.
+        if file.metadata().map_err(io_error(path))?.len() == 0 {
+            return Err(corrupt(path, "the file is empty"));
+        }
+        mark_for_check(path).map_err(io_error(&mark))?;
         let backend = FileBackend::new(file).map_err(|error| open_error(path, error))?;
         let opened = Self::open_backend(backend, path, cache_bytes, full_check)?;
-        fs::remove_file(mark_path(path)).map_err(io)?;
-        if len == 0 {
-            sync_dir(path).map_err(io)?;
-        }
+        fs::remove_file(&mark).map_err(io_error(&mark))?;
         Ok(opened)
     }
 
@@ -109,16 +121,13 @@ impl StateFile {
     }
 }
 
+/// What the name of the mark adds to that of the state.
+const MARK: &str = ".check";
+
 /// Asks for a full check of the state file at its next open. Costs no sync: it is about the
 /// process dying, not about the power. Fit for a panic hook.
 pub fn mark_for_check(state: &Path) -> io::Result<()> {
-    File::create(mark_path(state)).map(drop)
-}
-
-fn mark_path(state: &Path) -> PathBuf {
-    let mut path = state.as_os_str().to_owned();
-    path.push(".check");
-    PathBuf::from(path)
+    File::create(beside(state, MARK)).map(drop)
 }
 
 /// Makes a change of the directory that holds `path` durable.
@@ -130,13 +139,29 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn open_error(path: &Path, error: DatabaseError) -> StoreError {
-    let corrupt = |what: String| StoreError::Corrupt {
+fn beside(state: &Path, what: &str) -> PathBuf {
+    let mut path = state.as_os_str().to_owned();
+    path.push(what);
+    PathBuf::from(path)
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> StoreError {
+    move |source| StoreError::Io {
         path: path.to_path_buf(),
-        what,
-    };
+        source,
+    }
+}
+
+fn corrupt(path: &Path, what: impl Into<String>) -> StoreError {
+    StoreError::Corrupt {
+        path: path.to_path_buf(),
+        what: what.into(),
+    }
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> StoreError {
     match error {
-        DatabaseError::Storage(StorageError::Corrupted(what)) => corrupt(what),
+        DatabaseError::Storage(StorageError::Corrupted(what)) => corrupt(path, what),
         // How redb says that the file is not one of its own.
         DatabaseError::Storage(StorageError::Io(error))
             if matches!(
@@ -144,7 +169,7 @@ fn open_error(path: &Path, error: DatabaseError) -> StoreError {
                 io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
             ) =>
         {
-            corrupt(error.to_string())
+            corrupt(path, error.to_string())
         }
         source => StoreError::Open {
             path: path.to_path_buf(),

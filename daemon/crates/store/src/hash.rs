@@ -2,7 +2,7 @@
 //!
 //! Invariant: a hash covers what can still be read, and nothing of how far the physical compaction
 //! has come: events that are obsolete at the compact revision are left out whether their space has
-//! been given back or not. So two members with the same revision and the same compact revision
+//! been given back or not. Every row's own checksum is verified on the way. So two members with the same revision and the same compact revision
 //! give the same hash.
 
 use std::ops::Bound;
@@ -12,10 +12,11 @@ use redb::ReadableTable;
 use crate::fault::Fault;
 use crate::keyspace::{self, Keyspace};
 use crate::range::{self, Window};
+use crate::record::EventRecord;
 use crate::revision::Position;
 use crate::state::State;
 use crate::view::Snapshot;
-use crate::{history_key, tables};
+use crate::{history_key, sealed, tables};
 
 /// Hash of the events up to a revision (0: the newest).
 pub(crate) fn keyspace(snapshot: &Snapshot, revision: i64) -> Result<u32, Fault> {
@@ -45,6 +46,9 @@ pub(crate) fn everything(snapshot: &Snapshot) -> Result<u32, Fault> {
         hash = crc32c::crc32c_append(hash, &[id]);
         for row in snapshot.table(definition)?.iter()? {
             let (key, value) = row?;
+            if tables::is_sealed(id) {
+                sealed::open(key.value(), value.value())?;
+            }
             let is_state = id == tables::META_ID && key.value() == tables::META_STATE;
             if !is_state {
                 hash = row_hash(hash, key.value(), value.value());
@@ -62,7 +66,8 @@ fn events(snapshot: &Snapshot, revision: i64) -> Result<u32, Fault> {
     for row in snapshot.events().range::<&[u8]>(rows)? {
         let (at, row) = row?;
         let position = keyspace::decode_position(at.value())?;
-        if position.main > compacted || is_kept(snapshot, position, row.value())? {
+        let event = keyspace::decode_event(position, row.value())?;
+        if position.main > compacted || is_kept(snapshot, position, event)? {
             hash = row_hash(hash, at.value(), row.value());
         }
     }
@@ -70,8 +75,7 @@ fn events(snapshot: &Snapshot, revision: i64) -> Result<u32, Fault> {
 }
 
 /// Whether an event at or before the compact revision holds a value of that revision.
-fn is_kept(snapshot: &Snapshot, at: Position, row: &[u8]) -> Result<bool, Fault> {
-    let event = keyspace::decode_event(at, row)?;
+fn is_kept(snapshot: &Snapshot, at: Position, event: EventRecord<'_>) -> Result<bool, Fault> {
     if event.tombstone {
         return Ok(false);
     }
@@ -82,7 +86,9 @@ fn is_kept(snapshot: &Snapshot, at: Position, row: &[u8]) -> Result<bool, Fault>
     }
     let row = history_key::row(event.key, at);
     match snapshot.history().get(&row[..])? {
-        Some(until) => Ok(keyspace::decode_until(until.value())? > snapshot.state.compact_revision),
+        Some(until) => {
+            Ok(keyspace::decode_until(&row, until.value())? > snapshot.state.compact_revision)
+        }
         None => Ok(true),
     }
 }

@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::history_key;
 use crate::record::{EventRecord, Live};
 use crate::revision::Position;
+use crate::sealed;
 
 /// Versions of one key that are stepped over before a search is cheaper.
 const STEPS_BEFORE_SEARCH: u32 = 16;
@@ -204,7 +205,8 @@ impl<'t, T: ReadableTable<&'static [u8], &'static [u8]>> Replaced<'t, T> {
                 self.found = false;
                 self.steps = 0;
             }
-            if at.main <= self.revision && decode_until(until.value())? > self.revision {
+            if at.main <= self.revision && decode_until(row.value(), until.value())? > self.revision
+            {
                 self.found = true;
                 return Ok(Some((key_of_prefix(prefix)?, at)));
             }
@@ -249,7 +251,7 @@ fn replaced_at(
     };
     let (row, until) = row?;
     let (_, at) = split_row(row.value())?;
-    Ok((decode_until(until.value())? > revision).then_some(at))
+    Ok((decode_until(row.value(), until.value())? > revision).then_some(at))
 }
 
 fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
@@ -261,7 +263,8 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 }
 
 pub(crate) fn decode_live(key: &[u8], row: &[u8]) -> Result<Live, Fault> {
-    Live::decode(row).ok_or_else(|| Fault::corrupt(format!("key {}", key.escape_ascii())))
+    let live = Live::decode(sealed::open(key, row)?);
+    live.ok_or_else(|| Fault::corrupt(format!("key {}", key.escape_ascii())))
 }
 
 pub(crate) fn decode_event(at: Position, row: &[u8]) -> Result<EventRecord<'_>, Fault> {
@@ -273,8 +276,8 @@ pub(crate) fn decode_position(row: &[u8]) -> Result<Position, Fault> {
     Position::decode(row).ok_or_else(|| Fault::corrupt("a row of the events has no position"))
 }
 
-pub(crate) fn decode_until(row: &[u8]) -> Result<i64, Fault> {
-    let bytes = row.try_into();
+pub(crate) fn decode_until(key: &[u8], row: &[u8]) -> Result<i64, Fault> {
+    let bytes = sealed::open(key, row)?.try_into();
     let bytes = bytes.map_err(|_| Fault::corrupt("a row of the history has no revision"))?;
     Ok(i64::from_be_bytes(bytes))
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use redb::ReadableTable;
 
 use crate::fault::Fault;
+use crate::sealed;
 use crate::tables;
 
 /// A lease as the state has it.
@@ -54,17 +55,18 @@ pub(crate) struct LeaseRow {
 }
 
 impl LeaseRow {
-    pub(crate) fn encode(self) -> [u8; 16] {
+    pub(crate) fn encode(self, id: i64) -> Vec<u8> {
         let mut row = [0; 16];
         row[..8].copy_from_slice(&self.ttl.to_be_bytes());
         row[8..].copy_from_slice(&self.remaining.to_be_bytes());
-        row
+        sealed::seal(&tables::lease_row(id), &row)
     }
 }
 
 /// Reads the row of a lease.
 pub(crate) fn decode(id: i64, row: &[u8]) -> Result<LeaseRow, Fault> {
     let number = |bytes: &[u8]| bytes.try_into().map(i64::from_be_bytes).ok();
+    let row = sealed::open(&tables::lease_row(id), row)?;
     let numbers = row.split_at_checked(8);
     let row = numbers.and_then(|(ttl, remaining)| {
         Some(LeaseRow {
@@ -89,9 +91,12 @@ pub(crate) fn keys(
     let prefix = tables::lease_row(id);
     let mut keys = Vec::new();
     for row in lease_keys.range::<&[u8]>((Bound::Included(&prefix[..]), Bound::Unbounded))? {
-        let (row, _) = row?;
+        let (row, seal) = row?;
         match row.value().strip_prefix(&prefix) {
-            Some(key) => keys.push(Bytes::copy_from_slice(key)),
+            Some(key) => {
+                sealed::open(row.value(), seal.value())?;
+                keys.push(Bytes::copy_from_slice(key));
+            }
             None => break,
         }
     }

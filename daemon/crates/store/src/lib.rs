@@ -28,6 +28,7 @@ mod reader;
 mod record;
 mod revision;
 mod ring;
+mod sealed;
 mod snapshot;
 mod state;
 mod store;

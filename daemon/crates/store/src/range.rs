@@ -4,7 +4,7 @@
 //! Invariant: `count` is the number of keys in the range at the revision, whatever is filtered or
 //! cut from the answer.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -216,7 +216,7 @@ fn sort(found: &mut [Found], plan: &Plan) {
         (_, SortOrder::None) | (SortTarget::Value, _) | (SortTarget::Key, SortOrder::Ascend) => {}
         (SortTarget::Key, SortOrder::Descend) => found.reverse(),
         (_, SortOrder::Ascend) => found.sort_by_key(rank),
-        (_, SortOrder::Descend) => found.sort_by(|a, b| rank(b).cmp(&rank(a))),
+        (_, SortOrder::Descend) => found.sort_by_key(|found| Reverse(rank(found))),
     }
 }
 

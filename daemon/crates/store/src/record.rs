@@ -174,8 +174,8 @@ impl Live {
     /// The longest encoding.
     pub(crate) const BYTES_MAX: usize = 5 * varint::BYTES_MAX;
 
-    /// Writes the record and returns its length.
-    pub(crate) fn encode(&self, out: &mut [u8; Self::BYTES_MAX]) -> usize {
+    /// Writes the record into `out`, which has room for the longest, and returns its length.
+    pub(crate) fn encode(&self, out: &mut [u8]) -> usize {
         let numbers = [
             self.modified.main as u64,
             u64::from(self.modified.sub),

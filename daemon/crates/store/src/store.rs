@@ -18,6 +18,7 @@ use crate::fault::Fault;
 use crate::file::{StateFile, sync_dir};
 use crate::limits::{CACHE_BYTES_DEFAULT, QUOTA_BYTES_DEFAULT};
 use crate::reader::{Reader, Shared};
+use crate::sealed;
 use crate::state::State;
 use crate::tables;
 use crate::{Applied, Entry, LeaseChange, LogId, Revision, StoreError};
@@ -280,9 +281,11 @@ impl std::fmt::Debug for Store {
     }
 }
 
-fn save_state(txn: &WriteTransaction, state: &State) -> Result<(), Fault> {
+/// Writes the counters.
+pub(crate) fn save_state(txn: &WriteTransaction, state: &State) -> Result<(), Fault> {
     let mut meta = txn.open_table(tables::META)?;
-    meta.insert(tables::META_STATE, &state.encode()[..])?;
+    let row = sealed::seal(tables::META_STATE, &state.encode());
+    meta.insert(tables::META_STATE, &row[..])?;
     Ok(())
 }
 
@@ -304,7 +307,7 @@ pub(crate) fn load_state(
 ) -> Result<State, Fault> {
     match meta.get(tables::META_STATE)? {
         Some(row) => {
-            let state = State::decode(row.value());
+            let state = State::decode(sealed::open(tables::META_STATE, row.value())?);
             state.ok_or_else(|| Fault::corrupt("the row of the counters"))
         }
         None => Ok(State::default()),

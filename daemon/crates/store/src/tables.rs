@@ -1,7 +1,8 @@
 //! The tables of the state file.
 //!
 //! Knows nothing about what is done with them. Invariant: every table maps bytes to bytes and is
-//! listed in [`ALL`], so that hashes and snapshots cover it.
+//! listed in [`ALL`], so that hashes and snapshots cover it. All values but events end with a
+//! checksum (sealed.rs).
 //!
 //! ```text
 //! events      revision i64 BE, sub u32 BE              -> event record (record.rs)
@@ -36,6 +37,8 @@ pub(crate) const META: Definition = TableDefinition::new("meta");
 pub(crate) const META_ID: u8 = 1;
 pub(crate) const EVENTS_ID: u8 = 2;
 pub(crate) const HISTORY_ID: u8 = 4;
+/// The first of the tables that the auth module writes.
+const AUTH_ID: u8 = 9;
 
 /// Every table with the number that stands for it in snapshots and hashes.
 pub(crate) const ALL: [(u8, Definition); 11] = [
@@ -47,10 +50,15 @@ pub(crate) const ALL: [(u8, Definition); 11] = [
     (6, LEASE_KEYS),
     (7, ALARMS),
     (8, MEMBERS),
-    (9, auth::AUTH),
+    (AUTH_ID, auth::AUTH),
     (10, auth::AUTH_USERS),
     (11, auth::AUTH_ROLES),
 ];
+
+/// Whether the rows of a table end with a checksum (sealed.rs).
+pub(crate) fn is_sealed(id: u8) -> bool {
+    id != EVENTS_ID && id < AUTH_ID
+}
 
 /// The row of `meta` that holds the [`State`](crate::state::State).
 pub(crate) const META_STATE: &[u8] = b"state";

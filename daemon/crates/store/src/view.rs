@@ -22,6 +22,7 @@ use crate::limits::HISTORY_SCAN_BYTES_MAX;
 use crate::range::{self, Window};
 use crate::reader::note_damage;
 use crate::revision::Position;
+use crate::sealed;
 use crate::state::State;
 use crate::store::load_state;
 use crate::{ApplyError, KeyRange, LogId, QueryError, Revision, StoreError, hash, tables};
@@ -112,6 +113,11 @@ impl View {
         self.0.state.compact_revision
     }
 
+    /// Whether this member has yet to give back space of what the last compaction dropped.
+    pub fn is_compacting(&self) -> bool {
+        self.0.state.sweep_pending()
+    }
+
     /// The last entry that was applied.
     pub fn applied(&self) -> Option<LogId> {
         self.0.state.applied
@@ -122,7 +128,11 @@ impl View {
         self.read(|snapshot| {
             let meta = snapshot.table(tables::META)?;
             let row = meta.get(tables::META_MEMBERSHIP)?;
-            Ok(row.map(|row| Bytes::copy_from_slice(row.value())))
+            let Some(row) = row else {
+                return Ok(None);
+            };
+            let membership = sealed::open(tables::META_MEMBERSHIP, row.value())?;
+            Ok(Some(Bytes::copy_from_slice(membership)))
         })
     }
 
@@ -226,7 +236,8 @@ impl View {
         self.read(|snapshot| {
             let mut members = Vec::new();
             for row in snapshot.table(tables::MEMBERS)?.iter()? {
-                members.push(decode_member(row?.1.value())?);
+                let (id, row) = row?;
+                members.push(decode_member(id.value(), row.value())?);
             }
             Ok(members)
         })
@@ -237,7 +248,8 @@ impl View {
         self.read(|snapshot| {
             let table = snapshot.table(tables::MEMBERS)?;
             let row = table.get(&id.to_be_bytes()[..])?;
-            row.map(|row| decode_member(row.value())).transpose()
+            let id = id.to_be_bytes();
+            row.map(|row| decode_member(&id, row.value())).transpose()
         })
     }
 
@@ -406,6 +418,7 @@ fn decode_lease(id: i64, row: &[u8]) -> Result<Lease, Fault> {
     })
 }
 
-fn decode_member(row: &[u8]) -> Result<MemberAttributes, Fault> {
-    MemberAttributes::decode(row).map_err(|error| Fault::corrupt(format!("a member: {error}")))
+fn decode_member(id: &[u8], row: &[u8]) -> Result<MemberAttributes, Fault> {
+    let member = MemberAttributes::decode(sealed::open(id, row)?);
+    member.map_err(|error| Fault::corrupt(format!("a member: {error}")))
 }

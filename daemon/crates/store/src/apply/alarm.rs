@@ -10,7 +10,7 @@ use skerry_proto::etcdserverpb::alarm_request::AlarmAction;
 
 use super::Batch;
 use crate::fault::Fault;
-use crate::{ApplyError, Reply, quota, tables};
+use crate::{ApplyError, Reply, quota, sealed, tables};
 
 /// The alarms that are raised: type and member, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,8 @@ impl Alarms {
     ) -> Result<Alarms, Fault> {
         let mut alarms = Vec::new();
         for row in table.iter()? {
-            let (row, _) = row?;
+            let (row, seal) = row?;
+            sealed::open(row.value(), seal.value())?;
             let alarm = tables::alarm_of_row(row.value());
             alarms.push(alarm.ok_or_else(|| Fault::corrupt("a row of the alarms"))?);
         }
@@ -93,7 +94,7 @@ impl Batch<'_> {
             (AlarmAction::Activate, Err(place)) => {
                 self.alarms.0.insert(place, row);
                 let mut table = self.txn.open_table(tables::ALARMS)?;
-                table.insert(&encoded[..], &[][..])?;
+                table.insert(&encoded[..], &sealed::seal(&encoded, &[])[..])?;
                 vec![member]
             }
             (AlarmAction::Deactivate, Ok(place)) => {

@@ -15,6 +15,7 @@ use crate::keyspace::Keyspace;
 use crate::limits::DELETE_STEP_KEYS_MAX;
 use crate::record::{self, EventRecord, Live};
 use crate::revision::Position;
+use crate::sealed::{self, SEAL_BYTES};
 use crate::stored;
 use crate::{ApplyError, KeyRange, history_key, tables};
 use std::ops::ControlFlow;
@@ -146,8 +147,9 @@ impl Batch<'_> {
                 value: &value,
             },
         )?;
-        let mut row = [0; Live::BYTES_MAX];
+        let mut row = [0; Live::BYTES_MAX + SEAL_BYTES];
         let used = live.encode(&mut row);
+        let used = sealed::seal_in_place(key, &mut row, used);
         self.keys.insert(&key[..], &row[..used])?;
         match old {
             Some(old) => self.replace(key, old.modified, at.main)?,
@@ -178,7 +180,8 @@ impl Batch<'_> {
     /// Notes that a key's event was replaced.
     fn replace(&mut self, key: &[u8], old: Position, by: i64) -> Result<(), Fault> {
         let row = history_key::row(key, old);
-        self.history.insert(&row[..], &by.to_be_bytes()[..])?;
+        let until = sealed::seal(&row, &by.to_be_bytes());
+        self.history.insert(&row[..], &until[..])?;
         self.state.stored_bytes += stored::history_bytes(key);
         Ok(())
     }
@@ -193,7 +196,8 @@ impl Batch<'_> {
         }
         if new != 0 {
             let row = tables::lease_key_row(new, key);
-            self.lease_keys()?.insert(&row[..], &[][..])?;
+            let seal = sealed::seal(&row, &[]);
+            self.lease_keys()?.insert(&row[..], &seal[..])?;
         }
         Ok(())
     }

@@ -105,7 +105,7 @@ impl Batch<'_> {
 
     fn put_lease(&mut self, id: i64, row: LeaseRow) -> Result<(), Fault> {
         let table = self.leases()?;
-        table.insert(&tables::lease_row(id)[..], &row.encode()[..])?;
+        table.insert(&tables::lease_row(id)[..], &row.encode(id)[..])?;
         Ok(())
     }
 }

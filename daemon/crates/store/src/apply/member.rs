@@ -7,13 +7,15 @@ use skerry_proto::command::MemberAttributes;
 
 use super::Batch;
 use crate::fault::Fault;
-use crate::{Reply, tables};
+use crate::{ApplyError, Reply, sealed, tables};
 
 impl Batch<'_> {
-    pub(super) fn member_id_allocate(&mut self) -> Reply {
+    pub(super) fn member_id_allocate(&mut self) -> Result<Reply, Fault> {
         let id = self.state.next_member_id;
-        self.state.next_member_id = id.saturating_add(1);
-        Reply::MemberId(id)
+        let next = id.checked_add(1);
+        let next = next.ok_or_else(|| ApplyError::UnknownCommand("no member id is left".into()))?;
+        self.state.next_member_id = next;
+        Ok(Reply::MemberId(id))
     }
 
     pub(super) fn member_attributes(
@@ -25,7 +27,8 @@ impl Batch<'_> {
         self.state.next_member_id = self.state.next_member_id.max(after);
         let mut table = self.txn.open_table(tables::MEMBERS)?;
         let row = attributes.id.to_be_bytes();
-        table.insert(&row[..], &attributes.encode_to_vec()[..])?;
+        let sealed = sealed::seal(&row, &attributes.encode_to_vec());
+        table.insert(&row[..], &sealed[..])?;
         Ok(Reply::MemberAttributes)
     }
 }

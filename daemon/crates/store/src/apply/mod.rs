@@ -25,7 +25,9 @@ use crate::lease as lease_rows;
 use crate::limits::COMMAND_BYTES_MAX;
 use crate::range::Window;
 use crate::revision::Position;
+use crate::sealed;
 use crate::state::State;
+use crate::store::save_state;
 use crate::tables;
 use crate::{Applied, ApplyError, Entry, LeaseChange, LogId, Payload, Reply, Revision};
 
@@ -84,7 +86,8 @@ impl<'t> Batch<'t> {
             Payload::Blank => {}
             Payload::Membership(membership) => {
                 let mut meta = self.txn.open_table(tables::META)?;
-                meta.insert(tables::META_MEMBERSHIP, &membership[..])?;
+                let row = sealed::seal(tables::META_MEMBERSHIP, membership);
+                meta.insert(tables::META_MEMBERSHIP, &row[..])?;
             }
             Payload::Command(encoded) => self.encoded(entry.log_id, encoded)?,
         }
@@ -94,9 +97,7 @@ impl<'t> Batch<'t> {
 
     /// Writes the counters; the tables are closed with it.
     pub(crate) fn finish(&mut self) -> Result<(), Fault> {
-        let mut meta = self.txn.open_table(tables::META)?;
-        meta.insert(tables::META_STATE, &self.state.encode()[..])?;
-        Ok(())
+        save_state(self.txn, &self.state)
     }
 
     fn encoded(&mut self, log_id: LogId, encoded: &bytes::Bytes) -> Result<(), Fault> {
@@ -171,7 +172,7 @@ impl<'t> Batch<'t> {
             Operation::LeaseRevoke(revoke) => self.lease_revoke(revoke)?,
             Operation::LeaseCheckpoint(checkpoint) => self.lease_checkpoint(checkpoint)?,
             Operation::Alarm(alarm) => self.alarm(alarm)?,
-            Operation::MemberIdAllocate(_) => self.member_id_allocate(),
+            Operation::MemberIdAllocate(_) => self.member_id_allocate()?,
             Operation::MemberAttributes(attributes) => self.member_attributes(attributes)?,
             authentication => {
                 let header = pb::ResponseHeader::default();

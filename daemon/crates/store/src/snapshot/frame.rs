@@ -32,6 +32,15 @@ impl Kind {
     }
 }
 
+/// A frame that was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame<'b> {
+    pub kind: Kind,
+    pub payload: &'b [u8],
+    /// Bytes that all of it took.
+    pub len: usize,
+}
+
 /// Encodes a frame.
 pub(super) fn encode(number: u32, kind: Kind, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEAD_BYTES + payload.len());
@@ -46,8 +55,8 @@ pub(super) fn encode(number: u32, kind: Kind, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Takes the frame at the front of `bytes`, which must be the one of this number. Nothing where
-/// it is not all there yet; what it took otherwise.
-pub(super) fn decode(bytes: &[u8], number: u32) -> Result<Option<(Kind, &[u8], usize)>, String> {
+/// it is not all there yet.
+pub(super) fn decode(bytes: &[u8], number: u32) -> Result<Option<Frame<'_>>, String> {
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
         return Ok(None);
     };
@@ -67,7 +76,11 @@ pub(super) fn decode(bytes: &[u8], number: u32) -> Result<Option<(Kind, &[u8], u
         return Err(format!("frame {} came instead of frame {number}", word(8)));
     }
     let kind = Kind::of_code(head[12]).ok_or_else(|| format!("frame {number} is of no kind"))?;
-    Ok(Some((kind, payload, frame.len())))
+    Ok(Some(Frame {
+        kind,
+        payload,
+        len: frame.len(),
+    }))
 }
 
 #[cfg(test)]
@@ -77,7 +90,11 @@ mod tests {
     #[test]
     fn a_frame_is_accepted_whole_unchanged_and_in_its_place_only() {
         let frame = encode(7, Kind::Rows, b"payload");
-        let whole = Some((Kind::Rows, &b"payload"[..], frame.len()));
+        let whole = Some(Frame {
+            kind: Kind::Rows,
+            payload: b"payload",
+            len: frame.len(),
+        });
         assert_eq!(decode(&frame, 7), Ok(whole));
         let mut longer = frame.clone();
         longer.push(0);

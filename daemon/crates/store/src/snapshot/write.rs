@@ -80,12 +80,10 @@ impl SnapshotWriter {
             bytes = later;
             let mut used = 0;
             let unframed = std::mem::take(&mut self.unframed);
-            while let Some((kind, payload, len)) =
-                frame::decode(&unframed[used..], self.number).map_err(refuse)?
-            {
-                self.frame(kind, payload)?;
+            while let Some(frame) = frame::decode(&unframed[used..], self.number).map_err(refuse)? {
+                self.frame(frame.kind, frame.payload)?;
                 self.number += 1;
-                used += len;
+                used += frame.len;
             }
             self.unframed = unframed;
             self.unframed.drain(..used);

@@ -18,24 +18,24 @@ type Outcome = Result<Reply, ApplyError>;
 
 /// The whole state.
 #[derive(Clone)]
-pub struct Model {
-    pub revision: i64,
-    pub compacted: i64,
+pub(crate) struct Model {
+    pub(crate) revision: i64,
+    pub(crate) compacted: i64,
     /// Every version of every key: the revision, and what it held from then on.
-    pub versions: BTreeMap<Bytes, Vec<(i64, Option<mvccpb::KeyValue>)>>,
+    pub(crate) versions: BTreeMap<Bytes, Vec<(i64, Option<mvccpb::KeyValue>)>>,
     /// Every event, by revision.
-    pub events: BTreeMap<i64, Vec<mvccpb::Event>>,
+    pub(crate) events: BTreeMap<i64, Vec<mvccpb::Event>>,
     /// Granted and remaining seconds.
-    pub leases: BTreeMap<i64, (i64, i64)>,
-    pub alarms: BTreeSet<(i32, u64)>,
-    pub next_member: u64,
-    pub members: BTreeMap<u64, skerry_proto::command::MemberAttributes>,
+    pub(crate) leases: BTreeMap<i64, (i64, i64)>,
+    pub(crate) alarms: BTreeSet<(i32, u64)>,
+    pub(crate) next_member: u64,
+    pub(crate) members: BTreeMap<u64, skerry_proto::command::MemberAttributes>,
     /// Events of the command that is being applied.
     changes: Vec<mvccpb::Event>,
 }
 
 impl Model {
-    pub fn new() -> Model {
+    pub(crate) fn new() -> Model {
         Model {
             revision: 1,
             compacted: -1,
@@ -50,7 +50,7 @@ impl Model {
     }
 
     /// What a key held at a revision.
-    pub fn at(&self, key: &[u8], revision: i64) -> Option<&mvccpb::KeyValue> {
+    pub(crate) fn at(&self, key: &[u8], revision: i64) -> Option<&mvccpb::KeyValue> {
         let versions = self.versions.get(key)?;
         let newest = versions.iter().rev().find(|(from, _)| *from <= revision);
         newest?.1.as_ref()
@@ -73,7 +73,7 @@ impl Model {
     }
 
     /// Applies an operation and answers as etcd does.
-    pub fn apply(&mut self, operation: &Operation) -> Outcome {
+    pub(crate) fn apply(&mut self, operation: &Operation) -> Outcome {
         let nospace = self.alarms.iter().any(|(alarm, _)| *alarm == 1);
         let corrupt = self.alarms.iter().any(|(alarm, _)| *alarm == 2);
         let mut outcome = match operation {
@@ -89,10 +89,10 @@ impl Model {
             }
             Operation::Put(_) | Operation::LeaseGrant(_) if nospace => Err(ApplyError::NoSpace),
             Operation::Txn(txn) if nospace && puts(txn) => Err(ApplyError::NoSpace),
-            Operation::Put(put) => self.check_put(put).and_then(|()| {
-                let put = self.put(put);
-                Ok(Reply::Put(put))
-            }),
+            Operation::Put(put) => {
+                let checked = self.check_put(put);
+                checked.map(|()| Reply::Put(self.put(put)))
+            }
             Operation::DeleteRange(delete) => Ok(Reply::DeleteRange(self.delete(delete))),
             Operation::Txn(txn) => self.txn(txn).map(Reply::Txn),
             Operation::Compaction(compaction) => self.compact(compaction.revision),
@@ -205,7 +205,10 @@ impl Model {
     }
 
     /// Answers a range request as of now.
-    pub fn range(&self, request: &pb::RangeRequest) -> Result<pb::RangeResponse, ApplyError> {
+    pub(crate) fn range(
+        &self,
+        request: &pb::RangeRequest,
+    ) -> Result<pb::RangeResponse, ApplyError> {
         let now = self.now();
         let revision = if request.revision <= 0 {
             now
@@ -399,7 +402,7 @@ impl Model {
     }
 
     /// The keys of a lease, in order.
-    pub fn lease_keys(&self, id: i64) -> Vec<Bytes> {
+    pub(crate) fn lease_keys(&self, id: i64) -> Vec<Bytes> {
         let all = self.all_at(&[], &[0], self.now());
         let of_lease = all.into_iter().filter(|kv| kv.lease == id);
         of_lease.map(|kv| kv.key).collect()

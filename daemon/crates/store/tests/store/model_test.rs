@@ -197,7 +197,7 @@ fn kv(event: &mvccpb::Event) -> &mvccpb::KeyValue {
 }
 
 /// The refusal, where the store itself works.
-pub fn refused<R>(result: Result<R, QueryError>) -> Result<R, ApplyError> {
+pub(crate) fn refused<R>(result: Result<R, QueryError>) -> Result<R, ApplyError> {
     result.map_err(|error| match error {
         QueryError::Refused(refused) => refused,
         QueryError::Store(error) => panic!("{error}"),

@@ -16,14 +16,14 @@ const KEYS: [&[u8]; 10] = [
 ];
 
 /// A source of operations.
-pub struct Script {
-    pub random: Random,
+pub(crate) struct Script {
+    pub(crate) random: Random,
     /// Whether alarms are raised: they stop most of everything else for a while.
     alarms: bool,
 }
 
 impl Script {
-    pub fn new(seed: u64) -> Script {
+    pub(crate) fn new(seed: u64) -> Script {
         let mut random = Random::new(seed);
         let alarms = random.one_in(4);
         Script { random, alarms }
@@ -37,7 +37,7 @@ impl Script {
         self.random.one_in(times)
     }
 
-    pub fn key(&mut self) -> Bytes {
+    pub(crate) fn key(&mut self) -> Bytes {
         let place = self.below(KEYS.len() as u64) as usize;
         Bytes::from_static(KEYS[place])
     }
@@ -77,7 +77,7 @@ impl Script {
     }
 
     /// An operation on a state at revision `newest`.
-    pub fn operation(&mut self, newest: i64) -> Operation {
+    pub(crate) fn operation(&mut self, newest: i64) -> Operation {
         match self.below(100) {
             0..40 => Operation::Put(self.put()),
             40..50 => Operation::DeleteRange(self.delete()),
@@ -123,7 +123,7 @@ impl Script {
         }
     }
 
-    pub fn put(&mut self) -> pb::PutRequest {
+    pub(crate) fn put(&mut self) -> pb::PutRequest {
         pb::PutRequest {
             key: self.key(),
             value: self.value(),
@@ -143,8 +143,8 @@ impl Script {
     }
 
     /// A range request with any options.
-    pub fn range(&mut self, newest: i64) -> pb::RangeRequest {
-        let mut filter = |script: &mut Script| match script.one_in(8) {
+    pub(crate) fn range(&mut self, newest: i64) -> pb::RangeRequest {
+        let filter = |script: &mut Script| match script.one_in(8) {
             true => script.revision(newest).max(0),
             false => 0,
         };

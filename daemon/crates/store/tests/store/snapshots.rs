@@ -133,10 +133,10 @@ fn a_view_of_a_snapshot_stays_as_it_was_while_the_leader_goes_on() {
     let dir = Dir::new();
     let mut leader = filled(&dir.path("leader"));
     let before = hash(&leader);
-    let mut snapshot = leader.reader().snapshot().expect("a snapshot");
+    let snapshot = leader.reader().snapshot().expect("a snapshot");
     let mut writer = SnapshotWriter::create(&dir.path("copy")).expect("a file");
     let mut index = 331;
-    while let Some(frame) = snapshot.next() {
+    for frame in snapshot {
         writer
             .write(&frame.expect("a frame"))
             .expect("a good frame");

@@ -8,10 +8,10 @@ use redb::backends::InMemoryBackend;
 use skerry_proto::command::{Command, command::Operation};
 use skerry_store::{Applied, ApplyError, Entry, LogId, Options, Payload, Reply, Store};
 
-pub const TERM: u64 = 3;
+pub(crate) const TERM: u64 = 3;
 
 /// An entry that carries a command.
-pub fn entry(index: u64, operation: Operation) -> Entry {
+pub(crate) fn entry(index: u64, operation: Operation) -> Entry {
     let command = Command {
         origin: 1,
         request: index,
@@ -22,14 +22,14 @@ pub fn entry(index: u64, operation: Operation) -> Entry {
 }
 
 /// An entry that carries any bytes as a command.
-pub fn raw_entry(index: u64, command: Bytes) -> Entry {
+pub(crate) fn raw_entry(index: u64, command: Bytes) -> Entry {
     Entry {
         log_id: log_id(index),
         payload: Payload::Command(command),
     }
 }
 
-pub fn log_id(index: u64) -> LogId {
+pub(crate) fn log_id(index: u64) -> LogId {
     LogId {
         term: TERM,
         node_id: 1,
@@ -38,7 +38,7 @@ pub fn log_id(index: u64) -> LogId {
 }
 
 /// An empty store in memory.
-pub fn store() -> Store {
+pub(crate) fn store() -> Store {
     Store::open_with_backend(
         InMemoryBackend::new(),
         Path::new("state.redb"),
@@ -48,20 +48,20 @@ pub fn store() -> Store {
 }
 
 /// Applies operations one after the other, as they come.
-pub struct Applier {
-    pub store: Store,
+pub(crate) struct Applier {
+    pub(crate) store: Store,
     next: u64,
 }
 
 impl Applier {
-    pub fn new() -> Applier {
+    pub(crate) fn new() -> Applier {
         Applier {
             store: store(),
             next: 0,
         }
     }
 
-    pub fn apply(&mut self, operation: Operation) -> Result<Reply, ApplyError> {
+    pub(crate) fn apply(&mut self, operation: Operation) -> Result<Reply, ApplyError> {
         let entry = entry(self.next, operation);
         self.next += 1;
         let batch = self.store.apply(&[entry]).expect("the store works");
@@ -69,7 +69,7 @@ impl Applier {
         applied.outcome
     }
 
-    pub fn skip_to(&mut self, index: u64) {
+    pub(crate) fn skip_to(&mut self, index: u64) {
         self.next = index;
     }
 }
