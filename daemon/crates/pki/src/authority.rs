@@ -15,7 +15,7 @@ use rustls_pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::file;
+use crate::file::{self, NewFile};
 use crate::leaf::set_validity;
 use crate::limits::{CA_CHAIN_MAX, CA_LIFE_SECONDS};
 use crate::{AuthorityFile, AuthorityFiles, Clock, PkiError};
@@ -156,13 +156,13 @@ impl LoadedAuthority {
         })
     }
 
+    /// A new one, not on disk yet.
     fn create(
         tls: &Path,
         authority: Authority,
         clock: &Clock,
     ) -> Result<LoadedAuthority, PkiError> {
         let certificate = tls.join(authority.certificate_name());
-        let key = tls.join(authority.key_name());
         let failed = |error: rcgen::Error| PkiError::Issue {
             path: certificate.clone(),
             reason: error.to_string(),
@@ -182,14 +182,6 @@ impl LoadedAuthority {
         ];
         let pem = params.self_signed(&pair).map_err(failed)?.pem();
         let key_pem = Zeroizing::new(pair.serialize_pem());
-        // Both are whole on disk before either has its name; `finish_half_made_pair` goes on
-        // from a power cut between the two.
-        let staged_key = file::stage(&key, &key_pem, file::SECRET)?;
-        let staged_certificate = file::stage(&certificate, &pem, file::PUBLIC)?;
-        file::sync_folder_of(&key)?;
-        file::commit(&staged_key, &key)?;
-        file::commit(&staged_certificate, &certificate)?;
-        file::sync_folder_of(&key)?;
         LoadedAuthority::from_pem(&pem, key_pem).map_err(|fault| PkiError::Issue {
             path: certificate.clone(),
             reason: fault.to_string(),
@@ -241,10 +233,7 @@ impl Authorities {
         for authority in Authority::ALL {
             loaded.push(match LoadedAuthority::load(tls, authority)? {
                 Some(found) => found,
-                None if create => {
-                    tracing::info!(authority = authority.stem(), "made a certificate authority");
-                    LoadedAuthority::create(tls, authority, clock)?
-                }
+                None if create => LoadedAuthority::create(tls, authority, clock)?,
                 None => {
                     return Err(PkiError::Missing {
                         path: tls.join(authority.certificate_name()),
@@ -255,10 +244,41 @@ impl Authorities {
         let Ok(loaded) = <[LoadedAuthority; 5]>::try_from(loaded) else {
             unreachable!("one was pushed for each of Authority::ALL");
         };
-        Ok(Authorities {
+        let service_key = service_key(tls, create)?;
+        let authorities = Authorities {
             loaded,
-            service_key: service_key(tls, create)?,
-        })
+            service_key,
+        };
+        if create {
+            authorities.save(tls)?;
+        }
+        Ok(authorities)
+    }
+
+    /// Writes those that are not on disk. A key gets its name before its certificate, so that
+    /// `finish_half_made_pair` can go on from a power cut between the two.
+    fn save(&self, tls: &Path) -> Result<(), PkiError> {
+        let mut files = Vec::with_capacity(Authority::ALL.len() * 2 + 1);
+        for (authority, loaded) in Authority::ALL.into_iter().zip(&self.loaded) {
+            let (key, certificate) = (authority.key_name(), authority.certificate_name());
+            files.push((key, loaded.key_pem.as_str(), file::SECRET));
+            files.push((certificate, loaded.pem.as_str(), file::PUBLIC));
+        }
+        files.push((SERVICE_KEY.to_owned(), &self.service_key, file::SECRET));
+        let missing = files.into_iter().map(|(name, text, mode)| NewFile {
+            path: tls.join(name),
+            text,
+            mode,
+        });
+        // The operator's own files keep the permissions they have.
+        let missing: Vec<NewFile<'_>> = missing.filter(|file| !file.path.exists()).collect();
+        if !missing.is_empty() {
+            tracing::info!(
+                files = missing.len(),
+                "made the cluster's certificate authorities"
+            );
+        }
+        file::write_all(&missing)
     }
 
     pub(crate) fn files(&self) -> AuthorityFiles {
@@ -281,6 +301,7 @@ impl Authorities {
     }
 }
 
+/// The one on disk, or with `create` a new one that is not there yet.
 fn service_key(tls: &Path, create: bool) -> Result<Zeroizing<String>, PkiError> {
     let path = tls.join(SERVICE_KEY);
     if let Some(pem) = file::read(&path)? {
@@ -294,12 +315,10 @@ fn service_key(tls: &Path, create: bool) -> Result<Zeroizing<String>, PkiError> 
         return Err(PkiError::Missing { path });
     }
     let pair = KeyPair::generate().map_err(|error| PkiError::Issue {
-        path: path.clone(),
+        path,
         reason: error.to_string(),
     })?;
-    let pem = Zeroizing::new(pair.serialize_pem());
-    file::write(&path, &pem, file::SECRET)?;
-    Ok(pem)
+    Ok(Zeroizing::new(pair.serialize_pem()))
 }
 
 /// Makes `<data_dir>/tls/etcd`, and answers `<data_dir>/tls`.

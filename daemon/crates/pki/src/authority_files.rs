@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::authority::{Authority, Fault, LoadedAuthority, SERVICE_KEY, make_folders};
+use crate::file::NewFile;
 use crate::limits::FILE_BYTES_MAX;
 use crate::{PkiError, file};
 
@@ -104,14 +105,19 @@ impl AuthorityFiles {
     pub fn install(&self, data_dir: &Path) -> Result<(), PkiError> {
         self.check()?;
         let tls = make_folders(data_dir)?;
+        let mut files = Vec::with_capacity(self.0.len());
         for AuthorityFile { name, pem } in &self.0 {
             let mode = if name.ends_with(".key") {
                 file::SECRET
             } else {
                 file::PUBLIC
             };
-            file::write(&tls.join(name), pem, mode)?;
+            files.push(NewFile {
+                path: tls.join(name),
+                text: pem,
+                mode,
+            });
         }
-        Ok(())
+        file::write_all(&files)
     }
 }

@@ -1,8 +1,10 @@
 //! Small files that are whole or absent: written beside, synced, renamed, and the folder synced.
+//! And such as may be lost, which spare the flash the syncs.
 //!
 //! Knows nothing about what the files hold. A file that already holds the bytes is left alone,
 //! for the flash's sake.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -43,18 +45,63 @@ pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, PkiError> {
     }
 }
 
+/// A file to be written.
+pub(crate) struct NewFile<'a> {
+    pub(crate) path: PathBuf,
+    pub(crate) text: &'a str,
+    pub(crate) mode: u32,
+}
+
 /// Puts `text` into `path` with exactly `mode`, surviving a power cut at any moment.
 pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
+    write_all(&[NewFile {
+        path: path.to_owned(),
+        text,
+        mode,
+    }])
+}
+
+/// Writes several files, with as few waits for the disk as that takes. All are whole on disk
+/// before the first has its name; they get their names in the order given.
+pub(crate) fn write_all(files: &[NewFile<'_>]) -> Result<(), PkiError> {
+    let wanted = files
+        .iter()
+        .filter(|file| !holds_already(&file.path, file.text, file.mode));
+    let mut staged = Vec::with_capacity(files.len());
+    for file in wanted {
+        let waiting = stage(&file.path, file.text, file.mode)?;
+        waiting.file.sync_all().map_err(|source| PkiError::Write {
+            path: waiting.path.clone(),
+            source,
+        })?;
+        staged.push((waiting.path, &file.path));
+    }
+    let folders: BTreeSet<&Path> = staged.iter().map(|(_, path)| folder_of(path)).collect();
+    folders.iter().try_for_each(|folder| sync_folder(folder))?;
+    for (waiting, path) in &staged {
+        commit(waiting, path)?;
+    }
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+/// Puts `text` into `path` without waiting for the disk: after a power cut the file may be the old
+/// one, the new one, or torn. For what is looked at and made again at every start.
+pub(crate) fn write_lazily(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
     if holds_already(path, text, mode) {
         return Ok(());
     }
     let staged = stage(path, text, mode)?;
-    commit(&staged, path)?;
-    sync_folder_of(path)
+    commit(&staged.path, path)
 }
 
-/// Writes `text` durably under the name that [`staged_name`] gives for `path`.
-pub(crate) fn stage(path: &Path, text: &str, mode: u32) -> Result<PathBuf, PkiError> {
+/// A file that is whole and has not got its name yet.
+struct Staged {
+    path: PathBuf,
+    file: File,
+}
+
+/// Writes `text` under the name that [`staged_name`] gives for `path`.
+fn stage(path: &Path, text: &str, mode: u32) -> Result<Staged, PkiError> {
     let staged = staged_name(path);
     let failed = |source| PkiError::Write {
         path: staged.clone(),
@@ -71,8 +118,7 @@ pub(crate) fn stage(path: &Path, text: &str, mode: u32) -> Result<PathBuf, PkiEr
     file.set_permissions(Permissions::from_mode(mode))
         .map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    Ok(staged)
+    Ok(Staged { path: staged, file })
 }
 
 /// Gives a staged file its name.
@@ -92,14 +138,18 @@ pub(crate) fn staged_name(path: &Path) -> PathBuf {
 
 /// Makes the names in the folder of `path` durable.
 pub(crate) fn sync_folder_of(path: &Path) -> Result<(), PkiError> {
-    let Some(folder) = path.parent() else {
-        return Ok(());
-    };
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
+    sync_folder(folder_of(path))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) => Path::new("."),
+        None => path,
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<(), PkiError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|source| PkiError::Write {
@@ -144,6 +194,21 @@ mod tests {
         fs::write(staged_name(&path), "left over from a power cut, and longer").unwrap();
         for text in ["first", "second", "second"] {
             write(&path, text, SECRET).unwrap();
+            assert_eq!(read(&path).unwrap().unwrap().as_str(), text);
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+                SECRET
+            );
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_lazy_file_is_there_at_once_under_its_name_and_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        for text in ["first", "second"] {
+            write_lazily(&path, text, SECRET).unwrap();
             assert_eq!(read(&path).unwrap().unwrap().as_str(), text);
             assert_eq!(
                 fs::metadata(&path).unwrap().permissions().mode() & 0o7777,

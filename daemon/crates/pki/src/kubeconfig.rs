@@ -120,23 +120,24 @@ fn write_into(
     mode: u32,
 ) -> Result<PathBuf, PkiError> {
     file::make_folder(folder, false)?;
-    file::write(
+    // Written again at every start if anything of it was lost.
+    file::write_lazily(
         &folder.join("server-ca.crt"),
         &kubeconfig.ca_bundle,
         file::PUBLIC,
     )?;
-    file::write(
+    file::write_lazily(
         &folder.join("client-kube.key"),
         &kubeconfig.key,
         file::SECRET,
     )?;
-    file::write(
+    file::write_lazily(
         &folder.join("client-kube.crt"),
         &kubeconfig.certificate,
         file::PUBLIC,
     )?;
     let path = folder.join(name);
-    file::write(&path, &kubeconfig.yaml(), mode)?;
+    file::write_lazily(&path, &kubeconfig.yaml(), mode)?;
     Ok(path)
 }
 

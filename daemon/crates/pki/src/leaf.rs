@@ -142,9 +142,9 @@ pub(crate) fn is_due(not_after: u64, authority_not_after: u64, clock: &Clock) ->
 
 /// Writes a leaf and its key.
 pub(crate) fn save(leaf: Leaf, tls: &Path, issued: &IssuedLeaf) -> Result<(), PkiError> {
-    // The pair may come apart in a power cut between the two; `examine` sees it and issues anew.
-    file::write(&tls.join(leaf.key_name()), &issued.key_pem, file::SECRET)?;
-    file::write(
+    // A power cut may lose or tear either: `examine` sees it, and they are issued anew.
+    file::write_lazily(&tls.join(leaf.key_name()), &issued.key_pem, file::SECRET)?;
+    file::write_lazily(
         &tls.join(leaf.certificate_name()),
         &issued.pem,
         file::PUBLIC,
