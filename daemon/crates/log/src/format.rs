@@ -151,6 +151,16 @@ impl Seal {
         offset
     }
 
+    /// Makes the CRC of the record at the start of `bytes` right.
+    #[cfg(test)]
+    pub(crate) fn mend(self, bytes: &mut [u8]) {
+        let length = RECORD_HEADER_BYTES.saturating_add(u32_at(bytes, 4) as usize);
+        if let Some(record) = bytes.get_mut(..length) {
+            let crc = crc32c::crc32c_append(self.0, &record[4..]);
+            record[..4].copy_from_slice(&crc.to_le_bytes());
+        }
+    }
+
     /// Reads the record at the start of `bytes`.
     pub(crate) fn read(self, bytes: &[u8]) -> Result<Record<'_>, &'static str> {
         let header: &[u8; RECORD_HEADER_BYTES] =

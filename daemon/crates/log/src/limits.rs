@@ -66,3 +66,6 @@ pub const IDLE_MS_MAX: u64 = 500;
 
 /// Highest index an entry may have.
 pub const INDEX_MAX: u64 = u64::MAX / 2;
+
+/// Highest number a segment may have.
+pub const SEGMENT_NUMBER_MAX: u64 = u64::MAX / 2;

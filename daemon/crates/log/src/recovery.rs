@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::LogError;
 use crate::disk::Disk;
 use crate::format::{BATCH_HEADER_BYTES, BatchHeader, Kind, Seal};
-use crate::limits::{FILL_BYTES, SPARE_SEGMENTS_MAX};
+use crate::limits::{SEGMENT_NUMBER_MAX, SPARE_SEGMENTS_MAX};
 use crate::picture::Place;
 use crate::replay::Replay;
 use crate::scan::{self, Batch, Found, Scan};
@@ -158,6 +158,14 @@ fn list(disk: &dyn Disk, dir: &Path) -> Result<Listing, LogError> {
     }
     listing.segments.sort_unstable();
     listing.spares.make_contiguous().sort_unstable();
+    if let Some(number) = listing
+        .segments
+        .last()
+        .filter(|number| **number > SEGMENT_NUMBER_MAX)
+    {
+        let what = "no log reaches this segment number";
+        return Err(LogError::corrupt(&segment_path(dir, *number), 0, what));
+    }
     for pair in listing.segments.windows(2) {
         if pair[1] - pair[0] != 1 {
             let path = segment_path(dir, pair[0] + 1);
@@ -194,26 +202,23 @@ fn create(
     })
 }
 
-/// Puts away a segment whose head was never finished, and spares beyond their number; makes the
-/// names durable.
+/// Removes what cannot be used: a segment whose head was never finished, spares beyond their
+/// number, and spares that are not older than the tail (an emptied segment always is, so that no
+/// record in it carries the number it is used under next). Makes the names durable.
 fn tidy(tail: &mut Tail, unfinished: Option<u64>) -> Result<(), LogError> {
-    while tail.spares.len() > SPARE_SEGMENTS_MAX {
-        let Some(spare) = tail.spares.pop_back() else {
-            break;
-        };
-        let path = spare_path(&tail.dir, spare);
-        tail.disk
-            .remove(&path)
-            .map_err(LogError::io(&path, "remove"))?;
+    let mut useless: Vec<PathBuf> = Vec::new();
+    useless.extend(unfinished.map(|number| segment_path(&tail.dir, number)));
+    while let Some(spare) = tail.spares.back().copied()
+        && (spare >= tail.segment.number || tail.spares.len() > SPARE_SEGMENTS_MAX)
+    {
+        useless.push(spare_path(&tail.dir, spare));
+        tail.spares.pop_back();
     }
-    let Some(number) = unfinished else {
-        return tail.sync_dir();
-    };
-    let length = {
-        let segment = Segment::open(&*tail.disk, &tail.dir, number)?;
-        segment.length()?
-    };
-    tail.retire(number, length >= FILL_BYTES.min(tail.segment_bytes))
+    for path in useless {
+        let removed = tail.disk.remove(&path);
+        removed.map_err(LogError::io(&path, "remove"))?;
+    }
+    tail.sync_dir()
 }
 
 impl Walk {
@@ -238,6 +243,10 @@ impl Walk {
         let mut last_index = None;
         let torn = loop {
             match scan.batch(offset, self.salt)? {
+                Found::Batch(batch) if batch.header.block_shift != header.block_shift => {
+                    let what = "the batch is padded otherwise than the segment's head";
+                    return Err(LogError::corrupt(&path, offset, what));
+                }
                 Found::Batch(batch) if batch.header.sequence == self.sequence => {
                     self.batch(&segment, offset, &batch, &mut last_index)?;
                     offset = batch.end;
@@ -255,7 +264,7 @@ impl Walk {
         };
         // A write goes out only when the one before it is durable, so a later batch shows that
         // the bad one had been acknowledged. (Segments that follow say so in their heads.)
-        if let Some(later) = scan.later_batch(offset + 1, self.salt, self.sequence)? {
+        if let Some(later) = scan.later_batch(offset + 1, self.salt)? {
             let what = format!("bad record before a good one at byte {later}");
             return Err(LogError::corrupt(&path, offset, what));
         }
@@ -319,7 +328,7 @@ impl Walk {
         let alone = self.last.is_none();
         let used = !is_last
             || (alone && segment.number != FIRST_SEGMENT)
-            || scan.later_batch(1, self.salt, 0)?.is_some();
+            || scan.later_batch(1, self.salt)?.is_some();
         if used {
             return Err(LogError::corrupt(
                 &segment.path,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::format::{Kind, Record};
-use crate::limits::INDEX_MAX;
+use crate::limits::{INDEX_MAX, METADATA_BYTES_MAX};
 use crate::picture::{Metadata, Place};
 
 /// State after some prefix of the records.
@@ -31,7 +31,7 @@ impl Replay {
 
     /// Takes in the batch that stands at the start of a segment. Ends with [`Replay::end_head`].
     pub(crate) fn head_record(&mut self, record: Record<'_>) -> Result<(), String> {
-        let payload = Bytes::copy_from_slice(record.payload);
+        let payload = metadata(record)?;
         match (record.kind, &mut self.head) {
             (Kind::Head, None) if record.index <= INDEX_MAX + 1 => {
                 self.head = Some((record.index, Metadata::default()))
@@ -91,12 +91,11 @@ impl Replay {
                     self.places.drain(..gone as usize);
                     self.base = base;
                 }
-                let log_id = Bytes::copy_from_slice(record.payload);
-                self.metadata.purged = Some((record.index, log_id));
+                self.metadata.purged = Some((record.index, metadata(record)?));
             }
-            Kind::Vote => self.metadata.vote = Some(Bytes::copy_from_slice(record.payload)),
+            Kind::Vote => self.metadata.vote = Some(metadata(record)?),
             Kind::Committed => {
-                self.metadata.committed = Some(Bytes::copy_from_slice(record.payload));
+                self.metadata.committed = Some(metadata(record)?);
             }
             Kind::Head => return Err("head record inside a segment".to_owned()),
         }
@@ -115,4 +114,17 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// The payload of a record that every later segment repeats in its head, which has only so much
+/// room.
+fn metadata(record: Record<'_>) -> Result<Bytes, String> {
+    if record.payload.len() > METADATA_BYTES_MAX {
+        return Err(format!(
+            "{:?} record of {} bytes",
+            record.kind,
+            record.payload.len()
+        ));
+    }
+    Ok(Bytes::copy_from_slice(record.payload))
 }

@@ -122,20 +122,16 @@ impl<'a> Scan<'a> {
         Ok(Found::Batch(Batch { header, body, end }))
     }
 
-    /// Offset of the first head of this segment at or after `offset` with a sequence number of
-    /// at least `sequence`. Such a head proves that all before it had been durable.
+    /// Offset of the first head of this segment at or after `offset`. Such a head proves that all
+    /// before it had been durable.
     pub(crate) fn later_batch(
         &mut self,
         offset: u64,
         salt: Option<u64>,
-        sequence: u64,
     ) -> Result<Option<u64>, LogError> {
         let mut at = offset.next_multiple_of(SECTOR_BYTES as u64);
         while at < self.length {
-            if self
-                .header(at, salt)?
-                .is_some_and(|header| header.sequence >= sequence)
-            {
+            if self.header(at, salt)?.is_some() {
                 return Ok(Some(at));
             }
             at += SECTOR_BYTES as u64;

@@ -192,8 +192,7 @@ impl Tail {
     /// again.
     pub(crate) fn retire(&mut self, number: u64, unused: bool) -> Result<(), LogError> {
         let path = segment_path(&self.dir, number);
-        let kept = unused && self.spares.len() < SPARE_SEGMENTS_MAX;
-        if kept && !self.spares.contains(&number) {
+        if unused && self.spares.len() < SPARE_SEGMENTS_MAX {
             let spare = spare_path(&self.dir, number);
             self.disk
                 .rename(&path, &spare)

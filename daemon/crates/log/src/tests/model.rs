@@ -213,11 +213,11 @@ impl Driver {
                 self.purge_upto(upto.saturating_sub(1))?;
             }
             12 => {
-                let vote = Bytes::from(format!("vote {}", random.next()));
+                let vote = Bytes::from(format!("vote {}", random.number()));
                 self.save_vote(vote)?;
             }
             13 | 14 => {
-                let committed = Bytes::from(format!("committed {}", random.next()));
+                let committed = Bytes::from(format!("committed {}", random.number()));
                 self.save_committed(committed)?;
             }
             15 => {
@@ -290,6 +290,6 @@ fn entry(random: &mut Random) -> Bytes {
         6..=8 => random.below(3000),
         _ => random.below(8000),
     };
-    let first = random.next();
+    let first = random.number();
     Bytes::from_iter((0..length).map(|at| (first.wrapping_add(at * 7) >> (at % 8)) as u8))
 }
