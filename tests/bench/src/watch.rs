@@ -43,8 +43,6 @@ pub(crate) async fn run(peer: &Peer, window: Duration) -> Result<Measured> {
             stream.watch(KEY, None).await?;
         }
         let (round, created) = (Arc::clone(&round), Arc::clone(&created));
-        // The stream's first confirmation has been read by the client crate.
-        count(&created, 1);
         readers.push(tokio::spawn(async move {
             while let Ok(Some(response)) = stream.message().await {
                 if response.created() {

@@ -10,6 +10,7 @@
 pub mod damage;
 pub mod fleet;
 pub mod history;
+pub mod lease;
 pub mod limits;
 pub mod linearizable;
 pub mod load;

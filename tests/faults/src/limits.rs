@@ -41,3 +41,7 @@ pub const KEYS_IN_USE: u32 = 4;
 
 /// Members of the cluster.
 pub const MEMBERS: usize = 3;
+
+/// How long after its last keep-alive an expired lease may still be there: a leader that
+/// lost its clock grants the whole time once more, and an election comes before.
+pub const LEASE_EXPIRY_DEADLINE: Duration = Duration::from_secs(60);

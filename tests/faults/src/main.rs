@@ -12,10 +12,10 @@ use skerry_faults::fleet::{Fleet, Plan};
 use skerry_faults::limits::MEMBERS;
 use skerry_faults::quorum::Loss;
 use skerry_faults::storm::Storm;
-use skerry_faults::{damage, network, power, quorum, storm};
+use skerry_faults::{damage, lease, network, power, quorum, storm};
 use skerry_tests_harness::Kind;
 
-const USAGE: &str = "usage: skerry-faults storm|quorum|power|damage [--peer skerry|etcd] [--seconds N] \
+const USAGE: &str = "usage: skerry-faults storm|quorum|lease|power|damage [--peer skerry|etcd] [--seconds N] \
                      [--seed N] [--kills N] [--dir PATH] [--stale-reads]";
 
 struct Arguments {
@@ -97,6 +97,10 @@ async fn main() -> Result<()> {
             quorum::run(&mut fleet, Loss::Paused, 0).await?;
             let leader = fleet.cluster.leader().await?;
             quorum::run(&mut fleet, Loss::Isolated, leader).await?;
+        }
+        "lease" => {
+            let mut fleet = Fleet::start(&plan(MEMBERS, false)).await?;
+            lease::run(&mut fleet, given.seed).await?;
         }
         "power" => {
             let mut fleet = Fleet::start(&plan(1, false)).await?;

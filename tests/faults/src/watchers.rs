@@ -44,8 +44,14 @@ impl Watcher {
     /// Starts watching this member from the store's first revision.
     #[must_use]
     pub fn start(target: &Target) -> Self {
+        Self::start_from(target, 1)
+    }
+
+    /// Starts watching this member from this revision.
+    #[must_use]
+    pub fn start_from(target: &Target, revision: i64) -> Self {
         let log = Arc::new(Mutex::new(Log::default()));
-        let task = tokio::spawn(follow(target.clone(), Arc::clone(&log)));
+        let task = tokio::spawn(follow(target.clone(), revision, Arc::clone(&log)));
         Self {
             member: target.member,
             log,
@@ -103,13 +109,15 @@ impl Drop for Watcher {
     }
 }
 
-async fn follow(target: Target, log: Arc<Mutex<Log>>) {
+async fn follow(target: Target, first: i64, log: Arc<Mutex<Log>>) {
     loop {
-        let revision = {
+        let next = {
             let log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.seen.last().map_or(0, |seen| seen.event.revision)
+            log.seen
+                .last()
+                .map_or(first, |seen| seen.event.revision + 1)
         };
-        if let Ok(mut stream) = open(&target, revision + 1).await {
+        if let Ok(mut stream) = open(&target, next).await {
             log.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .connections += 1;
@@ -188,11 +196,24 @@ fn take(response: &WatchResponse, seen: &mut Vec<Seen>) -> Result<()> {
 /// # Errors
 /// When the deadline passes before that revision is seen.
 pub async fn replay(target: &Target, revision: i64, deadline: Duration) -> Result<Vec<Seen>> {
-    let watcher = Watcher::start(target);
+    replay_from(target, 1, revision, deadline).await
+}
+
+/// As [`replay`], from the revision `first` on.
+///
+/// # Errors
+/// As [`replay`].
+pub async fn replay_from(
+    target: &Target,
+    first: i64,
+    last: i64,
+    deadline: Duration,
+) -> Result<Vec<Seen>> {
+    let watcher = Watcher::start_from(target, first);
     watcher
-        .wait_for(revision, deadline)
+        .wait_for(last, deadline)
         .await
-        .context("reading the whole history again")?;
+        .context("reading the history again")?;
     Ok(watcher.finish()?.0)
 }
 
@@ -215,6 +236,22 @@ pub fn compare(seen: &[Seen], history: &[Seen]) -> Result<()> {
         history.len()
     );
     Ok(())
+}
+
+/// As [`compare`], without previous versions: those from before a compaction are gone.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_events(seen: &[Seen], history: &[Seen]) -> Result<()> {
+    let bare = |seen: &[Seen]| -> Vec<Seen> {
+        seen.iter()
+            .map(|seen| Seen {
+                previous: None,
+                ..*seen
+            })
+            .collect()
+    };
+    compare(&bare(seen), &bare(history))
 }
 
 /// Judges the previous versions that a history shows against the history itself.

@@ -66,6 +66,11 @@ fn damaged_files_stop_a_member_and_a_torn_end_of_the_log_does_not() {
 }
 
 #[test]
+fn a_lease_never_expires_early_whatever_happens_to_the_leader() {
+    passes(&["lease", "--seed", "1"]);
+}
+
+#[test]
 fn real_etcd_passes_the_same_storm() {
     passes(&["storm", "--peer", "etcd", "--seconds", "20", "--seed", "1"]);
 }
