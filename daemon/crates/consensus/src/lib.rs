@@ -1,9 +1,30 @@
 //! openraft over the log, the store and the peer transport: the only crate that names openraft.
 //!
 //! Runs on threads of its own; the rest of the process holds a [`Handle`].
+//!
+//! ```text
+//! handle ── commands, reads ──> consensus ── entries ──> log (durable)
+//!    ^                              │ committed
+//!    └──────── answers ────────── store (applies, answers, commits)
+//! ```
 
+mod apply;
+mod config;
 mod error;
+mod handle;
+mod lessor;
+pub mod limits;
+mod node;
+mod peer;
+mod raft;
+mod shared;
+mod start;
 mod status;
+mod waiters;
 
+pub use config::{Config, FlushPolicy, Start, StartError};
 pub use error::{ProposeError, ReadError};
+pub use handle::{Caller, Handle};
+pub use shared::Pulse;
+pub use start::Consensus;
 pub use status::{Member, Role, Status};

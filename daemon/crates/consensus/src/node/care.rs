@@ -1,0 +1,111 @@
+//! What the leader does for the members by itself.
+//!
+//! A learner that is to become a voter is promoted once it has caught up, and removed if it makes
+//! no progress for a long time; a change that an earlier leader left half done is finished.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use openraft::ChangeMembers;
+use openraft::async_runtime::watch::WatchReceiver;
+use tokio::time::Instant;
+
+use super::{Node, members};
+use crate::limits::LEARNER_STALL_TIME_MAX;
+use crate::peer::message::MemberChange;
+use crate::raft::types::{Metrics, Peer, voters};
+
+/// Time between two looks, at most; with short heartbeats more often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How a learner fares.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    matched: u64,
+    /// When `matched` moved last, or the learner was seen first.
+    moved: Instant,
+}
+
+/// Looks after the members for as long as this member lives.
+pub(crate) async fn run(node: Rc<Node>) {
+    let mut learners: BTreeMap<u64, Progress> = BTreeMap::new();
+    let mut last_log: Option<u64> = None;
+    loop {
+        tokio::time::sleep(LOOK.min(node.timing.heartbeat)).await;
+        node.dispatch.forget_settled();
+        if !node.view.leads() {
+            learners.clear();
+            last_log = None;
+            continue;
+        }
+        let metrics = node.raft.metrics().borrow_watched().clone();
+        finish_joint(&node, &metrics).await;
+        look_at_learners(&node, &metrics, &mut learners, last_log).await;
+        last_log = metrics.last_log_index;
+    }
+}
+
+/// An earlier leader may have gone between the two steps of a change.
+async fn finish_joint(node: &Rc<Node>, metrics: &Metrics) {
+    if metrics.membership_config.membership().get_joint_config().len() < 2 {
+        return;
+    }
+    let Ok(_one_at_a_time) = node.changing.try_lock() else { return };
+    tracing::info!("finishing a change of the membership that was left half done");
+    let deadline = Instant::now() + node.timing.election;
+    let flatten = ChangeMembers::AddVoterIds(BTreeSet::new());
+    let done = tokio::time::timeout_at(deadline, members::apply(node, flatten, deadline)).await;
+    if let Ok(Err(refusal)) = done {
+        tracing::warn!(?refusal, "the change cannot be finished yet");
+    }
+}
+
+async fn look_at_learners(
+    node: &Rc<Node>,
+    metrics: &Metrics,
+    learners: &mut BTreeMap<u64, Progress>,
+    last_log: Option<u64>,
+) {
+    let membership = metrics.membership_config.membership();
+    let voters = voters(membership);
+    let waiting: BTreeMap<u64, Peer> = membership
+        .nodes()
+        .filter(|(id, peer)| !voters.contains(id) && peer.auto_promote)
+        .map(|(id, peer)| (*id, peer.clone()))
+        .collect();
+    learners.retain(|id, _| waiting.contains_key(id));
+    for (id, peer) in waiting {
+        let matched = metrics.replication.as_ref().and_then(|all| all.get(&id).copied().flatten());
+        let matched = matched.map_or(0, |id| id.index() + 1);
+        let now = Instant::now();
+        let progress = learners.entry(id).or_insert(Progress { matched, moved: now });
+        if progress.matched != matched {
+            *progress = Progress { matched, moved: now };
+        }
+        // It holds all that there was when we last looked: it keeps up.
+        let keeps_up = last_log.is_some_and(|last| matched > last);
+        if keeps_up && members::is_active(node, metrics, id) {
+            let name = &peer.member.name;
+            match members::change(node, MemberChange::Promote(id)).await {
+                Ok(_) => tracing::info!(member = id, name, "the member has caught up: it votes"),
+                Err(refusal) => {
+                    tracing::info!(member = id, name, ?refusal, "the member cannot vote yet");
+                }
+            }
+            return;
+        }
+        if now.duration_since(progress.moved) > LEARNER_STALL_TIME_MAX && !keeps_up {
+            let (name, urls) = (&peer.member.name, &peer.member.peer_urls);
+            let seconds = LEARNER_STALL_TIME_MAX.as_secs();
+            tracing::warn!(
+                member = id, name, ?urls, seconds,
+                "removing a new member that made no progress for too long"
+            );
+            if let Err(refusal) = members::change(node, MemberChange::Remove(id)).await {
+                tracing::warn!(member = id, ?refusal, "the member cannot be removed");
+            }
+            return;
+        }
+    }
+}

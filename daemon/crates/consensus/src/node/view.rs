@@ -1,0 +1,219 @@
+//! What this member knows of the cluster right now, for the tasks of the consensus thread.
+//!
+//! Fed from openraft's metrics and from what the peers send. Knows nothing about sockets.
+//! Invariant: a leader that has not been heard of for an election timeout, or has not heard of a
+//! quorum for as long, is no leader here.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use openraft::{Instant as _, ServerState};
+use tokio::sync::Notify;
+
+use super::members;
+use crate::raft::types::{Metrics, StoredMembership};
+use crate::{Member, Role};
+
+/// The part of the picture that decides where requests go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leadership {
+    pub(crate) leader: Option<u64>,
+    pub(crate) term: u64,
+    pub(crate) role: Role,
+}
+
+/// The picture.
+pub(crate) struct View {
+    pub(crate) cluster_id: u64,
+    pub(crate) member_id: u64,
+    election: Duration,
+    leadership: Cell<Leadership>,
+    /// When the last leader appeared.
+    elected_at: Cell<Option<Instant>>,
+    /// When this member last heard of the leader.
+    heard: Cell<Instant>,
+    effective: RefCell<std::sync::Arc<StoredMembership>>,
+    committed: RefCell<std::sync::Arc<StoredMembership>>,
+    urls: RefCell<BTreeMap<u64, Vec<String>>>,
+    fatal: RefCell<Option<String>>,
+    /// Something of this has changed.
+    pub(crate) changed: Rc<Notify>,
+}
+
+impl View {
+    pub(crate) fn new(cluster_id: u64, member_id: u64, election: Duration) -> Rc<Self> {
+        let leadership = Leadership { leader: None, term: 0, role: Role::Learner };
+        Rc::new(Self {
+            cluster_id,
+            member_id,
+            election,
+            leadership: Cell::new(leadership),
+            elected_at: Cell::new(None),
+            heard: Cell::new(Instant::now()),
+            effective: RefCell::default(),
+            committed: RefCell::default(),
+            urls: RefCell::default(),
+            fatal: RefCell::default(),
+            changed: Rc::default(),
+        })
+    }
+
+    pub(crate) fn leadership(&self) -> Leadership {
+        self.leadership.get()
+    }
+
+    pub(crate) fn leader(&self) -> Option<u64> {
+        self.leadership.get().leader
+    }
+
+    pub(crate) fn leads(&self) -> bool {
+        self.leader() == Some(self.member_id)
+    }
+
+    pub(crate) fn elected_at(&self) -> Option<Instant> {
+        self.elected_at.get()
+    }
+
+    /// The leader has sent something that was accepted.
+    pub(crate) fn heard_of_leader(&self) {
+        self.heard.set(Instant::now());
+    }
+
+    /// The membership in force, committed or not.
+    pub(crate) fn membership(&self) -> std::sync::Arc<StoredMembership> {
+        self.effective.borrow().clone()
+    }
+
+    /// Where a member is reached.
+    pub(crate) fn peer_urls(&self, peer: u64) -> Vec<String> {
+        self.urls.borrow().get(&peer).cloned().unwrap_or_default()
+    }
+
+    /// openraft speaks of a member before the metrics do.
+    pub(crate) fn learn_peer(&self, peer: u64, member: &Member) {
+        self.urls.borrow_mut().entry(peer).or_insert_with(|| member.peer_urls.clone());
+    }
+
+    /// Position, plus 1, of the membership by which this member is one; 0 where it is not.
+    pub(crate) fn member_since(&self) -> u64 {
+        let effective = self.effective.borrow();
+        let known = effective.membership().get_node(&self.member_id).is_some();
+        let position = effective.log_id().map(|id| id.index().saturating_add(1));
+        position.filter(|_| known).unwrap_or(0)
+    }
+
+    /// Whether a member that knows itself as such since `member_since` has been removed after
+    /// that. Where this member knows less than the other, it cannot tell.
+    pub(crate) fn was_removed(&self, member: u64, member_since: u64) -> bool {
+        let committed = self.committed.borrow();
+        let position = committed.log_id().map_or(0, |id| id.index().saturating_add(1));
+        member_since > 0
+            && position > member_since
+            && committed.membership().get_node(&member).is_none()
+    }
+
+    /// A peer says that the committed membership at this position is without this member.
+    pub(crate) fn farewell(&self, position: u64) {
+        let since = self.member_since();
+        if since > 0 && position.saturating_add(1) > since {
+            self.removed();
+        }
+    }
+
+    /// This member is none any more.
+    pub(crate) fn removed(&self) {
+        self.fail("removed from the cluster");
+    }
+
+    /// This member cannot go on; the first reason stays.
+    pub(crate) fn fail(&self, reason: &str) {
+        let mut fatal = self.fatal.borrow_mut();
+        if fatal.is_none() {
+            tracing::error!(reason, "this member cannot go on");
+            *fatal = Some(reason.to_owned());
+            drop(fatal);
+            self.changed.notify_waiters();
+        }
+    }
+
+    pub(crate) fn fatal(&self) -> Option<String> {
+        self.fatal.borrow().clone()
+    }
+
+    /// Takes what openraft says. Returns whether who leads, or the members, have changed.
+    pub(crate) fn update(&self, metrics: &Metrics) -> bool {
+        let mut changed = self.update_members(metrics);
+        changed |= self.update_leadership(metrics);
+        if let Err(error) = &metrics.running_state {
+            self.fail(&error.to_string());
+        }
+        if changed {
+            self.changed.notify_waiters();
+        }
+        changed
+    }
+
+    fn update_members(&self, metrics: &Metrics) -> bool {
+        let committed = &metrics.committed_membership_config;
+        if *self.committed.borrow() != *committed {
+            let was = self.effective.borrow().membership().get_node(&self.member_id).is_some()
+                || self.committed.borrow().membership().get_node(&self.member_id).is_some();
+            let is = committed.membership().get_node(&self.member_id).is_some();
+            *self.committed.borrow_mut() = committed.clone();
+            if was && !is && self.member_since() <= position(committed) {
+                self.removed();
+            }
+        }
+        let effective = &metrics.membership_config;
+        if *self.effective.borrow() == *effective {
+            return false;
+        }
+        *self.urls.borrow_mut() = members::peer_urls(effective.membership());
+        *self.effective.borrow_mut() = effective.clone();
+        true
+    }
+
+    fn update_leadership(&self, metrics: &Metrics) -> bool {
+        let old = self.leadership.get();
+        let role = match metrics.state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Follower => Role::Follower,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Learner | ServerState::Shutdown => Role::Learner,
+        };
+        let now = Instant::now();
+        let stale = match metrics.current_leader {
+            Some(leader) if leader == self.member_id => {
+                let alone = metrics.membership_config.voter_ids().eq([self.member_id]);
+                let acked = metrics.last_quorum_acked;
+                !alone && acked.is_none_or(|acked| acked.elapsed() > self.election)
+            }
+            Some(leader) => {
+                if old.term != metrics.current_term || old.leader.is_some_and(|old| old != leader) {
+                    self.heard.set(now);
+                }
+                self.heard.get().elapsed() > self.election
+            }
+            None => true,
+        };
+        let leader = metrics.current_leader.filter(|_| !stale);
+        // A leader that hears of no quorum can do nothing for anybody.
+        let role = if role == Role::Leader && stale { Role::Candidate } else { role };
+        let new = Leadership { leader, term: metrics.current_term, role };
+        if new.leader.is_some() && (new.leader, new.term) != (old.leader, old.term) {
+            self.elected_at.set(Some(now));
+            tracing::info!(leader = new.leader, term = new.term, "leader");
+        }
+        if new.leader.is_none() && old.leader.is_some() {
+            tracing::warn!(term = new.term, "no leader");
+        }
+        self.leadership.set(new);
+        new != old
+    }
+}
+
+fn position(membership: &StoredMembership) -> u64 {
+    membership.log_id().map_or(0, |id| id.index().saturating_add(1))
+}

@@ -1,0 +1,141 @@
+//! Awaits the other members.
+//!
+//! Whoever connects must show a certificate of this cluster within a short time; then follows the
+//! greeting. Invariant: handshakes and connections are bounded, and a foreigner costs one line in
+//! the log.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::greeting::{HELLO_BYTES, Hello, Verdict};
+use super::refused::Refused;
+use super::serve;
+use crate::limits::{PEER_CONNECTIONS_MAX, PEER_HANDSHAKE_TIME_MAX, PEER_HANDSHAKES_MAX};
+use crate::node::Node;
+
+/// Pause after the system could not give another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+struct Listening {
+    node: Rc<Node>,
+    tls: TlsAcceptor,
+    refused: RefCell<Refused>,
+    connections: Cell<usize>,
+}
+
+/// Why a peer was turned away.
+#[derive(Debug, thiserror::Error)]
+enum TurnedAway {
+    #[error("no certificate of this cluster: {0}")]
+    Tls(io::Error),
+    #[error("no greeting: {0}")]
+    Greeting(io::Error),
+    #[error("not a member of this protocol")]
+    OtherProtocol,
+    #[error("another version of the protocol")]
+    OtherVersion,
+    #[error("it is of the cluster {0:016x}")]
+    OtherCluster(u64),
+    #[error("it wanted the member {0:x}")]
+    OtherMember(u64),
+    #[error("member {0:x} was removed from the cluster")]
+    Removed(u64),
+    #[error("too many connections")]
+    Busy,
+    #[error("it took too long")]
+    TooLong,
+}
+
+/// Accepts connections for as long as the member lives.
+pub(crate) async fn run(node: Rc<Node>, listener: TcpListener, tls: TlsAcceptor) {
+    let listening = Rc::new(Listening {
+        node,
+        tls,
+        refused: RefCell::default(),
+        connections: Cell::new(0),
+    });
+    let handshakes = Arc::new(Semaphore::new(PEER_HANDSHAKES_MAX));
+    loop {
+        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a peer");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let listening = Rc::clone(&listening);
+        tokio::task::spawn_local(async move {
+            let greeted = timeout(PEER_HANDSHAKE_TIME_MAX, listening.greet(stream)).await;
+            drop(permit);
+            match greeted.unwrap_or(Err(TurnedAway::TooLong)) {
+                Ok((stream, hello)) => listening.serve(stream, hello).await,
+                Err(why) => listening.turned_away(from.ip(), &why),
+            }
+        });
+    }
+}
+
+impl Listening {
+    async fn greet(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Hello), TurnedAway> {
+        stream.set_nodelay(true).map_err(TurnedAway::Tls)?;
+        let mut stream = self.tls.accept(stream).await.map_err(TurnedAway::Tls)?;
+        let mut bytes = [0; HELLO_BYTES];
+        stream.read_exact(&mut bytes).await.map_err(TurnedAway::Greeting)?;
+        let (verdict, outcome) = match Hello::decode(&bytes) {
+            Ok(hello) => self.judge(hello),
+            Err(Some(verdict)) => (verdict, Err(TurnedAway::OtherVersion)),
+            Err(None) => return Err(TurnedAway::OtherProtocol),
+        };
+        stream.write_all(&verdict.encode()).await.map_err(TurnedAway::Greeting)?;
+        stream.flush().await.map_err(TurnedAway::Greeting)?;
+        if outcome.is_err() {
+            let _ = stream.shutdown().await;
+        }
+        outcome.map(|hello| (stream, hello))
+    }
+
+    fn judge(&self, hello: Hello) -> (Verdict, Result<Hello, TurnedAway>) {
+        let view = &self.node.view;
+        if hello.cluster_id != view.cluster_id {
+            (Verdict::OtherCluster, Err(TurnedAway::OtherCluster(hello.cluster_id)))
+        } else if hello.to != view.member_id {
+            (Verdict::OtherMember, Err(TurnedAway::OtherMember(hello.to)))
+        } else if view.was_removed(hello.from, hello.member_since) {
+            (Verdict::Removed, Err(TurnedAway::Removed(hello.from)))
+        } else if self.connections.get() >= PEER_CONNECTIONS_MAX {
+            (Verdict::Busy, Err(TurnedAway::Busy))
+        } else {
+            (Verdict::Welcome, Ok(hello))
+        }
+    }
+
+    async fn serve(&self, stream: TlsStream<TcpStream>, hello: Hello) {
+        self.connections.set(self.connections.get() + 1);
+        let outcome = serve::run(&self.node, stream, hello).await;
+        self.connections.set(self.connections.get() - 1);
+        let Hello { from, class, .. } = hello;
+        match outcome {
+            Ok(()) => tracing::debug!(from, ?class, "a peer's connection ended"),
+            Err(error) => tracing::debug!(from, ?class, %error, "a peer's connection broke"),
+        }
+    }
+
+    fn turned_away(&self, from: IpAddr, why: &TurnedAway) {
+        if self.refused.borrow_mut().is_new(from) {
+            tracing::warn!(%from, %why, "refused a peer; its further attempts are not logged");
+        }
+    }
+}
