@@ -44,5 +44,6 @@ pub use envelope::{EnvelopeError, Sealer, open as open_envelope};
 pub use error::{BootstrapError, JoinError, ServerUrlError};
 pub use join::{Joined, Me, join};
 pub use message::KnownMember;
+pub use reply::ReplyBody;
 pub use server::Supervisor;
 pub use server_url::ServerUrl;

@@ -6,7 +6,10 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-pub(crate) type Reply = Response<Full<Bytes>>;
+/// The body of every answer: short, and whole when it is sent.
+pub type ReplyBody = Full<Bytes>;
+
+pub(crate) type Reply = Response<ReplyBody>;
 
 fn reply(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
     let mut response = Response::new(Full::new(body));
