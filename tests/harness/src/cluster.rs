@@ -54,7 +54,7 @@ impl Default for Options {
             addresses: None,
             wrappers: Vec::new(),
             tls: true,
-            client_common_name: "tests-client".into(),
+            client_common_name: "etcd-client".into(),
             folder: None,
             binary: None,
         }

@@ -1,0 +1,14 @@
+//! Every sub-command of the real etcdctl, against Skerry and against etcd: what it prints and
+//! how it ends must be the same, apart from ids, terms, sizes, times and addresses.
+//!
+//! `etcdutl` is not compared: it works on the files of a stopped etcd, which Skerry has not.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod both;
+mod ctl;
+mod plain;
+
+pub use both::{Background, Both};
+pub use ctl::{Ctl, Ended, Running};
+pub use plain::Plain;
