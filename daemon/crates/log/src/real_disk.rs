@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 
@@ -34,17 +34,13 @@ impl RealDisk {
         RealDisk { buffered: true }
     }
 
-    fn open_direct(&self, path: &Path, create: bool) -> io::Result<Option<File>> {
+    fn open_direct(&self, path: &Path) -> io::Result<Option<File>> {
         if self.buffered {
             return Ok(None);
         }
         let flags = OFlag::O_DIRECT | OFlag::O_DSYNC;
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create_new(create)
-            .custom_flags(flags.bits());
+        options.read(true).write(true).custom_flags(flags.bits());
         match options.open(path) {
             Ok(file) => Ok(Some(file)),
             Err(error) if is_refusal(&error) => Ok(None),
@@ -125,10 +121,14 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        if let Some(file) = self.open_direct(path, false)?
+        if let Some(file) = self.open_direct(path)?
             && let Some(block_bytes) = probe(&file)?
         {
-            return Ok(Box::new(DirectFile { file, block_bytes }));
+            return Ok(Box::new(DirectFile {
+                file,
+                path: path.to_path_buf(),
+                block_bytes,
+            }));
         }
         let file = open_buffered(path)?;
         // What a failed sync left behind in the page cache must not be taken for what is on the
@@ -177,6 +177,7 @@ fn probe(file: &File) -> io::Result<Option<usize>> {
 /// Opened with `O_DIRECT` and `O_DSYNC`.
 struct DirectFile {
     file: File,
+    path: PathBuf,
     block_bytes: usize,
 }
 
@@ -213,12 +214,22 @@ impl SegmentFile for DirectFile {
     }
 
     fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
-        if self.is_aligned(offset, blocks) {
-            return self.file.write_all_at(blocks, offset);
+        let written = if self.is_aligned(offset, blocks) {
+            self.file.write_all_at(blocks, offset)
+        } else {
+            let mut buffer = AlignedBuf::with_capacity(blocks.len());
+            buffer.extend(blocks);
+            self.file.write_all_at(buffer.as_slice(), offset)
+        };
+        match written {
+            // A file system may take a direct read of this unit and refuse the write. A refusal
+            // is no failed write: nothing was begun.
+            Err(error) if is_refusal(&error) => {
+                let file = open_buffered(&self.path)?;
+                BufferedFile { file }.write_durable(offset, blocks)
+            }
+            written => written,
         }
-        let mut buffer = AlignedBuf::with_capacity(blocks.len());
-        buffer.extend(blocks);
-        self.file.write_all_at(buffer.as_slice(), offset)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -276,4 +287,22 @@ fn read_full(file: &File, offset: u64, into: &mut [u8], unit: usize) -> io::Resu
         }
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_direct_write_goes_through_the_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = RealDisk::new().create(&path, 64 * 1024).unwrap();
+        // No device takes direct writes in this unit.
+        file.write_durable(100, &[7; 5000]).unwrap();
+        let mut read = [0; 5002];
+        assert_eq!(file.read_at(99, &mut read).unwrap(), 5002);
+        assert_eq!((read[0], read[5001]), (0, 0));
+        assert!(read[1..5001].iter().all(|byte| *byte == 7));
+    }
 }
