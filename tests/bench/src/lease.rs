@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use skerry_tests_harness::{Client, proto::etcdserverpb as pb};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+use crate::driver::Driver;
 use crate::meter::{Measured, Phase, Tally, measure};
-use crate::peer::Peer;
+use crate::peer::{Address, Peer};
 
 /// Leases that exist.
 const LEASES: i64 = 10_000;
@@ -26,12 +26,24 @@ const FIRST_ID: i64 = 1_000_000;
 const GRANTERS: i64 = 32;
 
 /// Runs it.
-pub(crate) async fn run(peer: &Peer, clients: usize, window: Duration) -> Result<Measured> {
+pub(crate) async fn run(
+    driver: &Driver,
+    peer: &Peer,
+    clients: usize,
+    window: Duration,
+) -> Result<Measured> {
     grant(peer).await?;
     let phase = Phase::default();
     let mut tasks = Vec::with_capacity(clients);
     for number in 0..clients {
-        tasks.push(keep_alive(Client::new(peer.channel(number)?), number, clients, &phase).await?);
+        let (address, phase) = (peer.address(number), phase.clone());
+        tasks.push(driver.spawn(number, async move {
+            let mut tally = Tally::default();
+            if let Err(error) = keep_alive(&address, number, clients, &phase, &mut tally).await {
+                tally.failed(&error);
+            }
+            tally
+        }));
     }
     measure(phase, tasks, window, &peer.pids()?).await
 }
@@ -39,7 +51,7 @@ pub(crate) async fn run(peer: &Peer, clients: usize, window: Duration) -> Result
 async fn grant(peer: &Peer) -> Result<()> {
     let mut granters = Vec::new();
     for granter in 0..GRANTERS {
-        let mut client = Client::new(peer.channel(usize::try_from(granter)?)?);
+        let mut client = Client::new(peer.address(usize::try_from(granter)?).channel()?);
         granters.push(tokio::spawn(async move {
             let mut id = FIRST_ID + granter;
             while id < FIRST_ID + LEASES {
@@ -62,11 +74,13 @@ async fn grant(peer: &Peer) -> Result<()> {
 }
 
 async fn keep_alive(
-    mut client: Client,
+    address: &Address,
     number: usize,
     clients: usize,
     phase: &Phase,
-) -> Result<JoinHandle<Tally>> {
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut client = Client::new(address.channel()?);
     let first = FIRST_ID + i64::try_from(number)?;
     let step = i64::try_from(clients)?;
     let (sender, receiver) = mpsc::channel(1);
@@ -78,28 +92,21 @@ async fn keep_alive(
         .await;
     let mut stream = opened.context("open a stream of keep-alives")?.into_inner();
     answer(&mut stream, first).await?;
-    let phase = phase.clone();
-    Ok(tokio::spawn(async move {
-        let mut tally = Tally::default();
-        let mut id = first;
-        while !phase.over() {
-            let start = Instant::now();
-            if sender.send(pb::LeaseKeepAliveRequest { id }).await.is_err() {
-                tally.failed(&"the stream was closed");
-                break;
-            }
-            if let Err(error) = answer(&mut stream, id).await {
-                tally.failed(&error);
-                break;
-            }
-            tally.done(&phase, start, 1);
-            id += step;
-            if id >= FIRST_ID + LEASES {
-                id = first;
-            }
+    let mut id = first;
+    while !phase.over() {
+        let start = Instant::now();
+        sender
+            .send(pb::LeaseKeepAliveRequest { id })
+            .await
+            .context("the stream was closed")?;
+        answer(&mut stream, id).await?;
+        tally.done(phase, start, 1);
+        id += step;
+        if id >= FIRST_ID + LEASES {
+            id = first;
         }
-        tally
-    }))
+    }
+    Ok(())
 }
 
 async fn answer(stream: &mut Streaming<pb::LeaseKeepAliveResponse>, id: i64) -> Result<()> {

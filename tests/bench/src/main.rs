@@ -7,6 +7,7 @@
 // The table goes to standard output.
 #![allow(clippy::print_stdout)]
 
+mod driver;
 mod lease;
 mod meter;
 mod peer;
@@ -18,17 +19,18 @@ mod workload;
 
 use anyhow::{Context, Result};
 
+use driver::Driver;
 use peer::Peer;
 use report::{Report, Rest, Row, name};
 use settings::Settings;
 
 fn main() -> Result<()> {
     let settings = Settings::from_command_line()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // Only conducts; the load runs on the driver's threads.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("start the driver's runtime")?;
+        .context("start the conductor's runtime")?;
     runtime.block_on(run(&settings))
 }
 
@@ -42,6 +44,7 @@ async fn run(settings: &Settings) -> Result<()> {
         settings.window
     );
     println!("{about}\n");
+    let driver = Driver::start()?;
     let mut report = Report {
         about,
         ..Report::default()
@@ -71,7 +74,7 @@ async fn run(settings: &Settings) -> Result<()> {
             peers.push((peer, rest));
         }
         if !settings.workloads.is_empty() {
-            measure_all(settings, members, &peers, &mut report).await?;
+            measure_all(settings, &driver, members, &peers, &mut report).await?;
         }
         for (peer, mut rest) in peers {
             rest.rss_after_all = Some(process::memory(&peer.pids()?)?.0);
@@ -89,6 +92,7 @@ async fn run(settings: &Settings) -> Result<()> {
 
 async fn measure_all(
     settings: &Settings,
+    driver: &Driver,
     members: usize,
     peers: &[(Peer, Rest)],
     report: &mut Report,
@@ -109,7 +113,7 @@ async fn measure_all(
         for &clients in clients {
             let mut rows = Vec::new();
             for (peer, _) in peers {
-                let measured = workload.run(peer, clients, settings.window).await;
+                let measured = workload.run(driver, peer, clients, settings.window).await;
                 let measured = measured
                     .with_context(|| format!("{} on {}", workload.name(), name(peer.kind)))?;
                 let row = Row {

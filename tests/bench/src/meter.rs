@@ -50,6 +50,13 @@ impl Tally {
         }
     }
 
+    /// What a client has that could not begin.
+    pub(crate) fn nothing_but(error: &dyn std::fmt::Display) -> Self {
+        let mut tally = Self::default();
+        tally.failed(error);
+        tally
+    }
+
     /// Counts a failure.
     pub(crate) fn failed(&mut self, error: &dyn std::fmt::Display) {
         self.failures += 1;

@@ -1,10 +1,11 @@
 //! A running cluster of one kind, and connections to it.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use etcd_client::Client;
-use skerry_tests_harness::{Cluster, Kind, Options, connect_lazy};
+use skerry_tests_harness::{Cluster, Credentials, Kind, Options, connect_lazy};
 use tonic::transport::Channel;
 
 use crate::process::{Counters, memory};
@@ -25,6 +26,25 @@ const IDLE_WINDOW: Duration = Duration::from_secs(10);
 pub(crate) struct Peer {
     pub(crate) kind: Kind,
     cluster: Cluster,
+}
+
+/// Where and with what a client connects.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    address: SocketAddr,
+    credentials: Option<Credentials>,
+}
+
+impl Address {
+    /// A connection of its own, made at the first request on the runtime that called this.
+    pub(crate) fn channel(&self) -> Result<Channel> {
+        connect_lazy(self.address, self.credentials.as_ref())
+    }
+
+    /// The same through the `etcd-client` crate.
+    pub(crate) async fn client(&self) -> Result<Client> {
+        Ok(Client::from_channel(etcd_client::Channel::Tonic(self.channel()?), None).await?)
+    }
 }
 
 impl Peer {
@@ -77,16 +97,13 @@ impl Peer {
             .collect()
     }
 
-    /// A connection of its own for this client; clients are spread over the members.
-    pub(crate) fn channel(&self, client: usize) -> Result<Channel> {
+    /// Where this client connects; clients are spread over the members.
+    pub(crate) fn address(&self, client: usize) -> Address {
         let member = &self.cluster.members[client % self.cluster.members.len()];
-        connect_lazy(member.client_address, member.credentials.as_ref())
-    }
-
-    /// As [`Peer::channel`], through the `etcd-client` crate.
-    pub(crate) async fn client(&self, client: usize) -> Result<Client> {
-        let channel = etcd_client::Channel::Tonic(self.channel(client)?);
-        Ok(Client::from_channel(channel, None).await?)
+        Address {
+            address: member.client_address,
+            credentials: member.credentials.clone(),
+        }
     }
 
     /// What a member costs that does nothing.
@@ -109,8 +126,10 @@ impl Peer {
 
 async fn first_answer(cluster: &Cluster) -> Result<()> {
     let member = &cluster.members[0];
-    let channel = connect_lazy(member.client_address, member.credentials.as_ref())?;
-    let mut client = Client::from_channel(etcd_client::Channel::Tonic(channel), None).await?;
-    client.get("first", None).await?;
+    let address = Address {
+        address: member.client_address,
+        credentials: member.credentials.clone(),
+    };
+    address.client().await?.get("first", None).await?;
     Ok(())
 }

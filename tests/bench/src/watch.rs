@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tokio::sync::Notify;
 
+use crate::driver::Driver;
 use crate::meter::{Measured, Phase, Tally, measure};
 use crate::peer::Peer;
 
@@ -32,35 +33,41 @@ struct Round {
 }
 
 /// Runs it.
-pub(crate) async fn run(peer: &Peer, window: Duration) -> Result<Measured> {
+pub(crate) async fn run(driver: &Driver, peer: &Peer, window: Duration) -> Result<Measured> {
     let round = Arc::new(Round::default());
     let created = Arc::new(Round::default());
     let mut readers = Vec::new();
     for connection in 0..CONNECTIONS {
-        let mut client = peer.client(connection).await?;
-        let mut stream = client.watch(KEY, None).await?;
-        for _ in 1..WATCHERS / CONNECTIONS {
-            stream.watch(KEY, None).await?;
-        }
+        let address = peer.address(connection);
         let (round, created) = (Arc::clone(&round), Arc::clone(&created));
-        readers.push(tokio::spawn(async move {
-            while let Ok(Some(response)) = stream.message().await {
+        readers.push(driver.spawn(connection, async move {
+            let mut client = address.client().await?;
+            let mut stream = client.watch(KEY, None).await?;
+            for _ in 1..WATCHERS / CONNECTIONS {
+                stream.watch(KEY, None).await?;
+            }
+            while let Some(response) = stream.message().await? {
                 if response.created() {
                     count(&created, 1);
                 }
                 count(&round, response.events().len());
             }
+            anyhow::Ok(())
         }));
     }
     let all = tokio::time::timeout(CREATE_DEADLINE, created.complete.notified()).await;
     all.context("not all watchers were created in time")?;
 
-    let mut client = peer.client(0).await?;
+    let address = peer.address(0);
     let phase = Phase::default();
-    let task = tokio::spawn({
+    let task = driver.spawn(0, {
         let phase = phase.clone();
         async move {
             let mut tally = Tally::default();
+            let mut client = match address.client().await {
+                Ok(client) => client,
+                Err(error) => return Tally::nothing_but(&error),
+            };
             while !phase.over() {
                 round.seen.store(0, Ordering::SeqCst);
                 let start = Instant::now();

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use etcd_client::{
-    Client, Compare, CompareOp, Error, GetOptions, KvClient, Txn, TxnOp, TxnOpResponse,
-};
+use etcd_client::{Compare, CompareOp, Error, GetOptions, KvClient, Txn, TxnOp, TxnOpResponse};
 use skerry_tests_harness::Random;
-use tokio::task::JoinHandle;
 
+use crate::driver::Driver;
 use crate::meter::{Measured, Phase, Tally, measure};
-use crate::peer::Peer;
+use crate::peer::{Address, Peer};
 use crate::{lease, watch};
 
 /// Keys that exist before anything is measured.
@@ -75,26 +73,28 @@ impl Workload {
     /// Runs it with this many clients.
     pub(crate) async fn run(
         self,
+        driver: &Driver,
         peer: &Peer,
         clients: usize,
         window: Duration,
     ) -> Result<Measured> {
         match self {
-            Self::Watch => watch::run(peer, window).await,
-            Self::Lease => lease::run(peer, clients, window).await,
+            Self::Watch => watch::run(driver, peer, window).await,
+            Self::Lease => lease::run(driver, peer, clients, window).await,
             _ => {
                 let phase = Phase::default();
                 let value = Arc::new(vec![b'x'; VALUE_BYTES]);
                 let mut tasks = Vec::with_capacity(clients);
                 for number in 0..clients {
-                    let one = OneClient {
-                        client: peer.client(number).await?.kv_client(),
-                        random: Random::new(SEED ^ ((number as u64) << 32)),
-                        own_key: format!("own/{number:08}"),
-                        own_revision: 0,
-                        value: Arc::clone(&value),
-                    };
-                    tasks.push(one.spawn(self, phase.clone()));
+                    let client =
+                        OneClient::connect(peer.address(number), number, Arc::clone(&value));
+                    let phase = phase.clone();
+                    tasks.push(driver.spawn(number, async move {
+                        match client.await {
+                            Ok(client) => client.run(self, phase).await,
+                            Err(error) => Tally::nothing_but(&error),
+                        }
+                    }));
                 }
                 measure(phase, tasks, window, &peer.pids()?).await
             }
@@ -110,7 +110,7 @@ fn key(number: usize) -> String {
 pub(crate) async fn preload(peer: &Peer) -> Result<()> {
     let mut loaders = Vec::new();
     for loader in 0..LOADERS {
-        let mut client: Client = peer.client(loader).await?;
+        let mut client = peer.address(loader).client().await?;
         loaders.push(tokio::spawn(async move {
             for number in (loader..KEYS).step_by(LOADERS) {
                 client
@@ -138,18 +138,26 @@ struct OneClient {
 }
 
 impl OneClient {
-    fn spawn(mut self, workload: Workload, phase: Phase) -> JoinHandle<Tally> {
-        tokio::spawn(async move {
-            let mut tally = Tally::default();
-            while !phase.over() {
-                let start = Instant::now();
-                match self.once(workload).await {
-                    Ok(()) => tally.done(&phase, start, 1),
-                    Err(error) => tally.failed(&error),
-                }
-            }
-            tally
+    async fn connect(address: Address, number: usize, value: Arc<Vec<u8>>) -> Result<Self> {
+        Ok(Self {
+            client: address.client().await?.kv_client(),
+            random: Random::new(SEED ^ ((number as u64) << 32)),
+            own_key: format!("own/{number:08}"),
+            own_revision: 0,
+            value,
         })
+    }
+
+    async fn run(mut self, workload: Workload, phase: Phase) -> Tally {
+        let mut tally = Tally::default();
+        while !phase.over() {
+            let start = Instant::now();
+            match self.once(workload).await {
+                Ok(()) => tally.done(&phase, start, 1),
+                Err(error) => tally.failed(&error),
+            }
+        }
+        tally
     }
 
     async fn once(&mut self, workload: Workload) -> Result<(), Error> {
