@@ -37,7 +37,11 @@ pub struct FlushPolicy {
 
 impl Default for FlushPolicy {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(5), entries: 5_000, bytes: 4 << 20 }
+        Self {
+            interval: Duration::from_secs(5),
+            entries: 5_000,
+            bytes: 4 << 20,
+        }
     }
 }
 
@@ -104,18 +108,30 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum StartError {
-    #[error("the election timeout ({election:?}) must be at least five heartbeats ({heartbeat:?}) and not over 50 s")]
-    Timing { heartbeat: Duration, election: Duration },
+    #[error(
+        "the election timeout ({election:?}) must be at least five heartbeats ({heartbeat:?}) and not over 50 s"
+    )]
+    Timing {
+        heartbeat: Duration,
+        election: Duration,
+    },
     #[error("{path}: {source}", path = path.display())]
     Directory { path: PathBuf, source: io::Error },
     #[error("cannot listen for peers on {address}: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
     #[error(transparent)]
     Log(#[from] skerry_log::LogError),
     #[error(transparent)]
     Store(#[from] skerry_store::StoreError),
     #[error("{path}: the log begins after entry {first} but the state ends at entry {applied:?}; move the data directory aside and rejoin as a new member", path = path.display())]
-    Hole { path: PathBuf, first: u64, applied: Option<u64> },
+    Hole {
+        path: PathBuf,
+        first: u64,
+        applied: Option<u64>,
+    },
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     #[error("cannot start consensus: {0}")]

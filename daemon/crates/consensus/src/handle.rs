@@ -50,7 +50,10 @@ pub(crate) struct Ends {
 
 impl Handle {
     pub(crate) fn new(ends: Ends) -> Self {
-        Self { shared: Arc::clone(&ends.shared), ends: Arc::new(ends) }
+        Self {
+            shared: Arc::clone(&ends.shared),
+            ends: Arc::new(ends),
+        }
     }
 
     /// Has the cluster apply a command, and waits until this member has applied it.
@@ -60,7 +63,10 @@ impl Handle {
         operation: Operation,
     ) -> Result<Reply, ProposeError> {
         let operation = self.shared.settle(operation);
-        let Caller { user, auth_revision } = caller;
+        let Caller {
+            user,
+            auth_revision,
+        } = caller;
         let waiter = self.shared.waiters.register();
         let command = Command {
             origin: self.shared.member_id,
@@ -96,7 +102,9 @@ impl Handle {
                 Err(_) => Err(ReadError::Stopped),
             }
         };
-        timeout(self.shared.request_timeout, work).await.unwrap_or(Err(ReadError::Timeout))
+        timeout(self.shared.request_timeout, work)
+            .await
+            .unwrap_or(Err(ReadError::Timeout))
     }
 
     /// Reads this member's state.
@@ -127,7 +135,9 @@ impl Handle {
     #[must_use]
     pub fn committed_index(&self) -> u64 {
         let committed = self.shared.committed_end.load(Ordering::Acquire);
-        committed.max(*self.shared.applied_end.borrow()).saturating_sub(1)
+        committed
+            .max(*self.shared.applied_end.borrow())
+            .saturating_sub(1)
     }
 
     /// Adds a member. One that is not to stay a learner becomes a voter by itself as soon as it
@@ -137,13 +147,24 @@ impl Handle {
         peer_urls: Vec<String>,
         learner: bool,
     ) -> Result<Members, ProposeError> {
-        let member = Member { peer_urls, ..Member::default() };
-        self.change(MemberChange::Add { member, auto_promote: !learner }).await
+        let member = Member {
+            peer_urls,
+            ..Member::default()
+        };
+        self.change(MemberChange::Add {
+            member,
+            auto_promote: !learner,
+        })
+        .await
     }
 
     /// As [`Handle::member_add`] for a future voter whose name and URLs are known.
     pub async fn member_join(&self, member: Member) -> Result<Members, ProposeError> {
-        self.change(MemberChange::Add { member, auto_promote: true }).await
+        self.change(MemberChange::Add {
+            member,
+            auto_promote: true,
+        })
+        .await
     }
 
     /// Removes a member. Returns its id and the members that are left.
@@ -242,7 +263,9 @@ impl Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("status", &*self.shared.status.borrow()).finish()
+        f.debug_struct("Handle")
+            .field("status", &*self.shared.status.borrow())
+            .finish()
     }
 }
 
@@ -271,7 +294,8 @@ impl Shared {
             operation: Some(operation),
             ..Command::default()
         };
-        self.submit(waiter, Bytes::from(command.encode_to_vec())).await
+        self.submit(waiter, Bytes::from(command.encode_to_vec()))
+            .await
     }
 
     async fn submit(
@@ -284,7 +308,11 @@ impl Shared {
         }
         let started = Instant::now();
         let deadline = started + self.request_timeout;
-        self.inbox.put(Proposal { command, request: waiter.request, deadline });
+        self.inbox.put(Proposal {
+            command,
+            request: waiter.request,
+            deadline,
+        });
         match timeout(self.request_timeout, &mut waiter.outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(ProposeError::Stopped),
@@ -294,7 +322,10 @@ impl Shared {
 
     /// As etcd tells its clients.
     fn why_so_long(&self, started: Instant) -> ProposeError {
-        let elected = *self.elected_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let elected = *self
+            .elected_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let status = self.status.borrow();
         if status.fatal.is_some() {
             return ProposeError::Stopped;
@@ -321,13 +352,18 @@ impl Ends {
         if how == Closing::Abandon {
             self.store.close(how);
         }
-        let consensus = self.consensus.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let consensus = self
+            .consensus
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = consensus {
             let _ = thread.join();
         }
         self.store.close(how);
         self.log.close();
-        let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        let workers =
+            std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in workers {
             let _ = thread.join();
         }

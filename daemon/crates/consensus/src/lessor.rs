@@ -30,7 +30,10 @@ struct Life {
 pub(crate) enum Renewal {
     /// The lease lives for so many seconds from now. The state still has a shorter life noted if
     /// `clear_checkpoint`.
-    Renewed { ttl_seconds: i64, clear_checkpoint: bool },
+    Renewed {
+        ttl_seconds: i64,
+        clear_checkpoint: bool,
+    },
     /// There is no such lease.
     NotFound,
     /// Its life is over, but it has not been revoked yet.
@@ -77,9 +80,23 @@ impl Lessor {
         self.clear();
         self.loaded = true;
         for lease in leases {
-            let Lease { id, ttl_seconds, remaining_seconds } = lease;
-            let life = if remaining_seconds > 0 { remaining_seconds } else { ttl_seconds };
-            self.insert(id, ttl_seconds, remaining_seconds, now + extend + seconds(life), now);
+            let Lease {
+                id,
+                ttl_seconds,
+                remaining_seconds,
+            } = lease;
+            let life = if remaining_seconds > 0 {
+                remaining_seconds
+            } else {
+                ttl_seconds
+            };
+            self.insert(
+                id,
+                ttl_seconds,
+                remaining_seconds,
+                now + extend + seconds(life),
+                now,
+            );
         }
     }
 
@@ -108,7 +125,10 @@ impl Lessor {
                     self.insert(id, ttl_seconds, 0, now + seconds(ttl_seconds), now);
                 }
                 LeaseChange::Revoked { id } => self.remove(id),
-                LeaseChange::Checkpointed { id, remaining_seconds } => {
+                LeaseChange::Checkpointed {
+                    id,
+                    remaining_seconds,
+                } => {
                     if let Some(life) = self.leases.get_mut(&id) {
                         life.checkpointed_seconds = remaining_seconds;
                     }
@@ -149,7 +169,9 @@ impl Lessor {
     }
 
     fn plan_checkpoint(&mut self, id: i64, now: Instant) {
-        let Some(life) = self.leases.get_mut(&id) else { return };
+        let Some(life) = self.leases.get_mut(&id) else {
+            return;
+        };
         if let Some(at) = life.checkpoint_at.take() {
             self.checkpoints.remove(&(at, id));
         }
@@ -165,7 +187,9 @@ impl Lessor {
         if !self.loaded {
             return Renewal::NotPrimary;
         }
-        let Some(life) = self.leases.get_mut(&id) else { return Renewal::NotFound };
+        let Some(life) = self.leases.get_mut(&id) else {
+            return Renewal::NotFound;
+        };
         if life.deadline <= now {
             return Renewal::Expired;
         }
@@ -174,7 +198,10 @@ impl Lessor {
         life.deadline = deadline;
         self.look_at(id, deadline);
         self.plan_checkpoint(id, now);
-        Renewal::Renewed { ttl_seconds, clear_checkpoint }
+        Renewal::Renewed {
+            ttl_seconds,
+            clear_checkpoint,
+        }
     }
 
     /// Whole seconds that a lease still has, rounded down, and the life it was granted.
@@ -189,8 +216,13 @@ impl Lessor {
 
     /// Leases to be revoked now, at most `max`.
     pub(crate) fn expired(&mut self, now: Instant, max: usize) -> Vec<i64> {
-        let due: Vec<i64> =
-            self.looks.iter().take(max).take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        let due: Vec<i64> = self
+            .looks
+            .iter()
+            .take(max)
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, id)| *id)
+            .collect();
         for id in &due {
             self.look_at(*id, now + REVOKE_RETRY);
         }
@@ -209,11 +241,18 @@ impl Lessor {
 
     /// Long lives that should be noted in the state now, at most `max`: id and seconds left.
     pub(crate) fn checkpoints(&mut self, now: Instant, max: usize) -> Vec<(i64, i64)> {
-        let due: Vec<(Instant, i64)> =
-            self.checkpoints.iter().take(max).take_while(|(at, _)| *at <= now).copied().collect();
+        let due: Vec<(Instant, i64)> = self
+            .checkpoints
+            .iter()
+            .take(max)
+            .take_while(|(at, _)| *at <= now)
+            .copied()
+            .collect();
         let mut notes = Vec::with_capacity(due.len());
         for (_, id) in due {
-            let Some(life) = self.leases.get(&id) else { continue };
+            let Some(life) = self.leases.get(&id) else {
+                continue;
+            };
             if life.deadline > now {
                 notes.push((id, left(life.deadline, now)));
             }

@@ -9,7 +9,11 @@ fn leading(leases: &[(i64, i64, i64)], extend: Duration, now: Instant) -> Lessor
     lessor.expect(7);
     let leases = leases
         .iter()
-        .map(|&(id, ttl_seconds, remaining_seconds)| Lease { id, ttl_seconds, remaining_seconds })
+        .map(|&(id, ttl_seconds, remaining_seconds)| Lease {
+            id,
+            ttl_seconds,
+            remaining_seconds,
+        })
         .collect();
     lessor.load(7, leases, extend, now);
     lessor
@@ -19,10 +23,20 @@ fn leading(leases: &[(i64, i64, i64)], extend: Duration, now: Instant) -> Lessor
 fn a_lease_is_revoked_when_its_life_is_over_and_again_if_that_failed() {
     let t0 = Instant::now();
     let mut lessor = leading(&[], Duration::ZERO, t0);
-    lessor.changed(&[LeaseChange::Granted { id: 1, ttl_seconds: 10 }], t0);
+    lessor.changed(
+        &[LeaseChange::Granted {
+            id: 1,
+            ttl_seconds: 10,
+        }],
+        t0,
+    );
     assert_eq!(lessor.expired(t0 + 9 * SECOND, 10), []);
     assert_eq!(lessor.expired(t0 + 10 * SECOND, 10), [1]);
-    assert_eq!(lessor.expired(t0 + 11 * SECOND, 10), [], "its revocation is under way");
+    assert_eq!(
+        lessor.expired(t0 + 11 * SECOND, 10),
+        [],
+        "its revocation is under way"
+    );
     assert_eq!(lessor.renew(1, t0 + 11 * SECOND), Renewal::Expired);
     assert_eq!(lessor.expired(t0 + 13 * SECOND, 10), [1]);
     lessor.changed(&[LeaseChange::Revoked { id: 1 }], t0 + 13 * SECOND);
@@ -34,7 +48,10 @@ fn a_lease_is_revoked_when_its_life_is_over_and_again_if_that_failed() {
 fn a_renewed_lease_has_its_whole_life_again() {
     let t0 = Instant::now();
     let mut lessor = leading(&[(1, 10, 0)], Duration::ZERO, t0);
-    let renewed = Renewal::Renewed { ttl_seconds: 10, clear_checkpoint: false };
+    let renewed = Renewal::Renewed {
+        ttl_seconds: 10,
+        clear_checkpoint: false,
+    };
     assert_eq!(lessor.renew(1, t0 + 9 * SECOND), renewed);
     assert_eq!(lessor.expired(t0 + 18 * SECOND, 10), []);
     assert_eq!(lessor.remaining(1, t0 + 18 * SECOND), Ok((1, 10)));
@@ -47,8 +64,15 @@ fn a_new_leader_gives_what_the_checkpoint_left_and_an_election_on_top() {
     let mut lessor = leading(&[(1, 1_000, 20), (2, 30, 0)], 5 * SECOND, t0);
     assert_eq!(lessor.remaining(1, t0), Ok((25, 1_000)));
     assert_eq!(lessor.remaining(2, t0), Ok((35, 30)));
-    let renewed = Renewal::Renewed { ttl_seconds: 1_000, clear_checkpoint: true };
-    assert_eq!(lessor.renew(1, t0), renewed, "the state must forget the 20 seconds");
+    let renewed = Renewal::Renewed {
+        ttl_seconds: 1_000,
+        clear_checkpoint: true,
+    };
+    assert_eq!(
+        lessor.renew(1, t0),
+        renewed,
+        "the state must forget the 20 seconds"
+    );
 }
 
 #[test]
@@ -58,10 +82,20 @@ fn who_does_not_lead_knows_no_deadlines() {
     lessor.demote();
     assert_eq!(lessor.renew(1, t0), Renewal::NotPrimary);
     assert_eq!(lessor.expired(t0 + 60 * SECOND, 10), []);
-    lessor.changed(&[LeaseChange::Granted { id: 2, ttl_seconds: 1 }], t0);
+    lessor.changed(
+        &[LeaseChange::Granted {
+            id: 2,
+            ttl_seconds: 1,
+        }],
+        t0,
+    );
     assert_eq!(lessor.expired(t0 + 60 * SECOND, 10), []);
     lessor.load(7, vec![], Duration::ZERO, t0);
-    assert_eq!(lessor.renew(1, t0), Renewal::NotPrimary, "leases of a term that is over");
+    assert_eq!(
+        lessor.renew(1, t0),
+        Renewal::NotPrimary,
+        "leases of a term that is over"
+    );
 }
 
 #[test]
@@ -72,7 +106,10 @@ fn long_lives_are_noted_at_intervals_and_short_ones_never() {
     assert_eq!(lessor.checkpoints(due - SECOND, 10), []);
     assert_eq!(lessor.checkpoints(due, 10), [(1, 3_300)]);
     assert_eq!(lessor.checkpoints(due, 10), []);
-    assert_eq!(lessor.checkpoints(due + LEASE_CHECKPOINT_INTERVAL, 10), [(1, 3_000)]);
+    assert_eq!(
+        lessor.checkpoints(due + LEASE_CHECKPOINT_INTERVAL, 10),
+        [(1, 3_000)]
+    );
 }
 
 #[test]

@@ -43,12 +43,20 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn put(&self, proposal: Proposal) {
-        self.proposals.lock().unwrap_or_else(PoisonError::into_inner).push(proposal);
+        self.proposals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(proposal);
         self.filled.notify_one();
     }
 
     pub(crate) fn take(&self) -> Vec<Proposal> {
-        std::mem::take(&mut *self.proposals.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(
+            &mut *self
+                .proposals
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 }
 
@@ -119,7 +127,10 @@ impl Shared {
     /// Takes a share for one command; `None` if too many are under way.
     pub(crate) fn share(self: &Arc<Self>, command: &Bytes) -> Option<Share> {
         let bytes = command.len();
-        let share = Share { bytes, shared: Arc::clone(self) };
+        let share = Share {
+            bytes,
+            shared: Arc::clone(self),
+        };
         let proposals = self.budget.proposals.fetch_add(1, Ordering::Relaxed);
         let total = self.budget.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         // Dropping the share gives it back.
@@ -135,6 +146,9 @@ impl Shared {
 impl Drop for Share {
     fn drop(&mut self) {
         self.shared.budget.proposals.fetch_sub(1, Ordering::Relaxed);
-        self.shared.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.shared
+            .budget
+            .bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

@@ -32,11 +32,17 @@ impl Consensus {
     /// applied from the log.
     pub fn start(config: Config, start: Start) -> Result<Handle, StartError> {
         check_timing(&config)?;
-        let directory = |source| StartError::Directory { path: config.db_dir.clone(), source };
+        let directory = |source| StartError::Directory {
+            path: config.db_dir.clone(),
+            source,
+        };
         std::fs::create_dir_all(&config.db_dir).map_err(directory)?;
         let listener = listen(&config)?;
-        let (log, recovered, writer) =
-            Log::open(Arc::new(RealDisk::new()), &config.db_dir.join("log"), skerry_log::Options::default())?;
+        let (log, recovered, writer) = Log::open(
+            Arc::new(RealDisk::new()),
+            &config.db_dir.join("log"),
+            skerry_log::Options::default(),
+        )?;
         let state = config.db_dir.join("state.redb");
         let options = skerry_store::Options {
             cache_bytes: config.cache_bytes,
@@ -44,17 +50,31 @@ impl Consensus {
         };
         let store = Store::open(&state, options)?;
         let view = store.reader().view()?;
-        let point = Point { applied: view.applied(), membership: view.membership()? };
+        let point = Point {
+            applied: view.applied(),
+            membership: view.membership()?,
+        };
         drop(view);
-        check_hole(&state, recovered.purged.as_ref().map(|(index, _)| *index), &point)?;
+        check_hole(
+            &state,
+            recovered.purged.as_ref().map(|(index, _)| *index),
+            &point,
+        )?;
         assemble(config, start, listener, log, writer, store, point)
     }
 }
 
 fn check_timing(config: &Config) -> Result<(), StartError> {
-    let Config { heartbeat, election, .. } = *config;
+    let Config {
+        heartbeat,
+        election,
+        ..
+    } = *config;
     if heartbeat.is_zero() || election < 5 * heartbeat || election > ELECTION_MAX {
-        return Err(StartError::Timing { heartbeat, election });
+        return Err(StartError::Timing {
+            heartbeat,
+            election,
+        });
     }
     Ok(())
 }
@@ -72,16 +92,20 @@ fn check_hole(state: &Path, purged: Option<u64>, point: &Point) -> Result<(), St
     let applied = point.applied.map(|id| id.index);
     if purged > applied {
         let first = purged.map_or(0, |purged| purged.saturating_add(1));
-        return Err(StartError::Hole { path: state.to_path_buf(), first, applied });
+        return Err(StartError::Hole {
+            path: state.to_path_buf(),
+            first,
+            applied,
+        });
     }
     Ok(())
 }
 
-fn spawn(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, StartError> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(StartError::Thread)
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(StartError::Thread)
 }
 
 fn assemble(
@@ -139,8 +163,14 @@ fn assemble(
     });
     let queue = Queue::new(end);
     let handle = StoreHandle::new(Arc::clone(&queue));
-    let applying =
-        StoreThread::new(store, queue, config.flush, config.election, subscribers, &point);
+    let applying = StoreThread::new(
+        store,
+        queue,
+        config.flush,
+        config.election,
+        subscribers,
+        &point,
+    );
     let ends = Ends {
         shared: Arc::clone(&shared),
         store: handle.clone(),
@@ -178,7 +208,10 @@ fn assemble(
     };
     let (started, outcome) = std::sync::mpsc::channel();
     let thread = spawn("consensus", move || run(setup, &started))?;
-    *ends.consensus.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(thread);
+    *ends
+        .consensus
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(thread);
     match outcome.recv() {
         Ok(Ok(())) => Ok(Handle::new(ends)),
         // Dropping the ends stops what has been started.
@@ -189,7 +222,9 @@ fn assemble(
 
 /// The consensus thread.
 fn run(setup: Setup, started: &std::sync::mpsc::Sender<Result<(), StartError>>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -34,7 +34,11 @@ impl Waiters {
     pub(crate) fn new(member_id: u64) -> Arc<Self> {
         // The standard library seeds its hash maps from the system's randomness.
         let seed = RandomState::new().build_hasher().finish();
-        Arc::new(Self { member_id, next: AtomicU64::new(seed), waiting: Mutex::default() })
+        Arc::new(Self {
+            member_id,
+            next: AtomicU64::new(seed),
+            waiting: Mutex::default(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Outcome>>> {
@@ -46,7 +50,11 @@ impl Waiters {
         let request = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, outcome) = oneshot::channel();
         self.lock().insert(request, sender);
-        Waiter { request, outcome, all: Arc::clone(self) }
+        Waiter {
+            request,
+            outcome,
+            all: Arc::clone(self),
+        }
     }
 
     /// A positive number that nobody can guess.
@@ -59,7 +67,10 @@ impl Waiters {
         let mut answers = Vec::new();
         {
             let mut waiting = self.lock();
-            for one in applied.into_iter().filter(|one| one.origin == self.member_id) {
+            for one in applied
+                .into_iter()
+                .filter(|one| one.origin == self.member_id)
+            {
                 if let Some(waiter) = waiting.remove(&one.request) {
                     answers.push((waiter, one.outcome));
                 }
@@ -110,18 +121,33 @@ mod tests {
     use skerry_store::LogId;
 
     fn applied(origin: u64, request: u64) -> Applied {
-        let log_id = LogId { term: 1, node_id: 1, index: 0 };
-        Applied { log_id, origin, request, outcome: Ok(Reply::MemberId(9)) }
+        let log_id = LogId {
+            term: 1,
+            node_id: 1,
+            index: 0,
+        };
+        Applied {
+            log_id,
+            origin,
+            request,
+            outcome: Ok(Reply::MemberId(9)),
+        }
     }
 
     #[test]
     fn only_the_commands_of_this_member_answer_its_clients() {
         let waiters = Waiters::new(3);
         let mut waiter = waiters.register();
-        waiters.answer(vec![applied(4, waiter.request), applied(3, waiter.request ^ 1)]);
+        waiters.answer(vec![
+            applied(4, waiter.request),
+            applied(3, waiter.request ^ 1),
+        ]);
         assert!(waiter.outcome.try_recv().is_err());
         waiters.answer(vec![applied(3, waiter.request)]);
-        assert!(matches!(waiter.outcome.try_recv(), Ok(Ok(Reply::MemberId(9)))));
+        assert!(matches!(
+            waiter.outcome.try_recv(),
+            Ok(Ok(Reply::MemberId(9)))
+        ));
     }
 
     #[test]
@@ -133,6 +159,9 @@ mod tests {
 
     #[test]
     fn two_runs_do_not_count_alike() {
-        assert_ne!(Waiters::new(1).register().request, Waiters::new(1).register().request);
+        assert_ne!(
+            Waiters::new(1).register().request,
+            Waiters::new(1).register().request
+        );
     }
 }

@@ -15,7 +15,8 @@ fn what_one_member_acknowledged_is_there_after_a_power_cut_and_after_a_clean_sto
             let handle = cluster.handle(0);
             for _ in 0..50 {
                 let key = format!("key-{written}");
-                let reply = settled(|| propose(&handle, put(&key, format!("value-{written}")))).await;
+                let reply =
+                    settled(|| propose(&handle, put(&key, format!("value-{written}")))).await;
                 assert!(matches!(reply, Reply::Put(_)));
                 written += 1;
             }
@@ -45,7 +46,10 @@ fn a_member_publishes_its_name_and_client_urls() {
         let mut cluster = Cluster::form();
         let handle = cluster.handle(0);
         let wanted = cluster.boxes[0].config.member.clone();
-        until("the name is known", || handle.status().members == [(1, wanted.clone(), false)]).await;
+        until("the name is known", || {
+            handle.status().members == [(1, wanted.clone(), false)]
+        })
+        .await;
         drop(handle);
         cluster.stop_all().await;
     });
@@ -70,6 +74,12 @@ fn the_pulses_of_all_threads_move_while_nothing_happens() {
 #[test]
 fn timing_that_cannot_work_is_refused() {
     let cluster = Cluster::form();
-    let config = Config { heartbeat: ELECTION, ..cluster.config(9, free_address()) };
-    assert!(matches!(Consensus::start(config, Start::Form), Err(StartError::Timing { .. })));
+    let config = Config {
+        heartbeat: ELECTION,
+        ..cluster.config(9, free_address())
+    };
+    assert!(matches!(
+        Consensus::start(config, Start::Form),
+        Err(StartError::Timing { .. })
+    ));
 }

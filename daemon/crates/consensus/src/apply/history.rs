@@ -25,7 +25,11 @@ pub(crate) struct History {
 impl History {
     /// The state was opened, or replaced, and ends here.
     pub(crate) fn starting_at(end: u64) -> Self {
-        Self { end, purged_at: end, ..Self::default() }
+        Self {
+            end,
+            purged_at: end,
+            ..Self::default()
+        }
     }
 
     /// Entries before `end` were applied, `bytes` of them new.
@@ -84,7 +88,10 @@ mod tests {
         assert!(!history.purge_is_due());
         history.applied(PURGE_EVERY_ENTRIES, 100);
         assert!(history.purge_is_due());
-        assert_eq!(history.purge(), PURGE_EVERY_ENTRIES.saturating_sub(KEEP_ENTRIES));
+        assert_eq!(
+            history.purge(),
+            PURGE_EVERY_ENTRIES.saturating_sub(KEEP_ENTRIES)
+        );
         assert!(!history.purge_is_due());
         history.applied(3 * KEEP_ENTRIES, 100);
         assert_eq!(history.purge(), 2 * KEEP_ENTRIES);
@@ -108,6 +115,9 @@ mod tests {
         assert!(history.marks.len() <= MARKS_MAX);
         let before = history.purge();
         let kept = (end - before) * size;
-        assert!(kept >= PURGE_EVERY_BYTES && kept <= 2 * PURGE_EVERY_BYTES, "{kept}");
+        assert!(
+            kept >= PURGE_EVERY_BYTES && kept <= 2 * PURGE_EVERY_BYTES,
+            "{kept}"
+        );
     }
 }

@@ -153,13 +153,21 @@ fn gather(
     mut entries: Vec<Entry>,
     mut bytes: usize,
 ) -> (Vec<Entry>, usize) {
-    while let Some(Job::Apply { entries: more, bytes: more_bytes }) = jobs.front() {
+    while let Some(Job::Apply {
+        entries: more,
+        bytes: more_bytes,
+    }) = jobs.front()
+    {
         if entries.len() + more.len() > APPLY_BATCH_ENTRIES_MAX
             || bytes + more_bytes > APPLY_BATCH_BYTES_MAX
         {
             break;
         }
-        let Some(Job::Apply { entries: mut more, bytes: more_bytes }) = jobs.pop_front() else {
+        let Some(Job::Apply {
+            entries: mut more,
+            bytes: more_bytes,
+        }) = jobs.pop_front()
+        else {
             break;
         };
         entries.append(&mut more);

@@ -4,12 +4,24 @@ use super::*;
 use skerry_store::Payload;
 
 fn entries(from: u64, count: u64) -> Vec<Entry> {
-    let log_id = |index| LogId { term: 1, node_id: 1, index };
-    (from..from + count).map(|i| Entry { log_id: log_id(i), payload: Payload::Blank }).collect()
+    let log_id = |index| LogId {
+        term: 1,
+        node_id: 1,
+        index,
+    };
+    (from..from + count)
+        .map(|i| Entry {
+            log_id: log_id(i),
+            payload: Payload::Blank,
+        })
+        .collect()
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(future)
 }
 
@@ -18,13 +30,21 @@ fn who_hands_over_waits_while_the_queue_is_full_and_goes_on_when_it_is_worked_of
     block_on(async {
         let queue = Queue::new(0);
         let store = StoreHandle::new(Arc::clone(&queue));
-        store.apply(entries(0, 1), APPLY_QUEUE_BYTES_MAX).await.unwrap();
+        store
+            .apply(entries(0, 1), APPLY_QUEUE_BYTES_MAX)
+            .await
+            .unwrap();
         let full = store.apply(entries(1, 1), 1);
         tokio::pin!(full);
         assert!(futures_util::poll!(&mut full).is_pending());
-        let Next::Apply(taken, bytes) = queue.next(Duration::ZERO) else { panic!("no entries") };
+        let Next::Apply(taken, bytes) = queue.next(Duration::ZERO) else {
+            panic!("no entries")
+        };
         assert_eq!((taken.len(), bytes), (1, APPLY_QUEUE_BYTES_MAX));
-        assert!(futures_util::poll!(&mut full).is_pending(), "applied is what counts, not taken");
+        assert!(
+            futures_util::poll!(&mut full).is_pending(),
+            "applied is what counts, not taken"
+        );
         queue.release(bytes);
         full.await.unwrap();
     });
@@ -34,7 +54,10 @@ fn who_hands_over_waits_while_the_queue_is_full_and_goes_on_when_it_is_worked_of
 fn a_single_hand_over_larger_than_the_bound_is_taken() {
     block_on(async {
         let store = StoreHandle::new(Queue::new(0));
-        store.apply(entries(0, 1), 2 * APPLY_QUEUE_BYTES_MAX).await.unwrap();
+        store
+            .apply(entries(0, 1), 2 * APPLY_QUEUE_BYTES_MAX)
+            .await
+            .unwrap();
     });
 }
 
@@ -65,7 +88,10 @@ fn jobs_keep_their_place_between_entries() {
         store.promote(1);
         store.apply(entries(1, 1), 1).await.unwrap();
         assert!(matches!(queue.next(Duration::ZERO), Next::Apply(..)));
-        assert!(matches!(queue.next(Duration::ZERO), Next::Other(Job::Promote { .. })));
+        assert!(matches!(
+            queue.next(Duration::ZERO),
+            Next::Other(Job::Promote { .. })
+        ));
         assert!(matches!(queue.next(Duration::ZERO), Next::Apply(..)));
         assert!(matches!(queue.next(Duration::ZERO), Next::Idle));
     });

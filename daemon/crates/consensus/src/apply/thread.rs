@@ -128,7 +128,11 @@ impl StoreThread {
             return Duration::ZERO;
         }
         match self.dirty_since {
-            Some(since) => self.policy.interval.saturating_sub(since.elapsed()).min(BEAT),
+            Some(since) => self
+                .policy
+                .interval
+                .saturating_sub(since.elapsed())
+                .min(BEAT),
             None => BEAT,
         }
     }
@@ -137,7 +141,9 @@ impl StoreThread {
         let undurable = self.store.undurable();
         undurable.entries >= self.policy.entries
             || undurable.bytes >= self.policy.bytes
-            || self.dirty_since.is_some_and(|since| since.elapsed() >= self.policy.interval)
+            || self
+                .dirty_since
+                .is_some_and(|since| since.elapsed() >= self.policy.interval)
     }
 
     fn apply(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
@@ -179,7 +185,11 @@ impl StoreThread {
                 self.flush()?;
                 let opened = self.store.reader().snapshot();
                 let point = self.point();
-                let _ = reply.send(opened.map(|reader| (point, reader)).map_err(|e| e.to_string()));
+                let _ = reply.send(
+                    opened
+                        .map(|reader| (point, reader))
+                        .map_err(|e| e.to_string()),
+                );
             }
             Job::Install(path, reply) => {
                 self.store.replace_with(&path)?;
@@ -210,7 +220,9 @@ impl StoreThread {
         let durable = self.store.durable_log_id().map_or(0, |id| id.index + 1);
         self.queue.set_durable_end(durable);
         if self.history.purge_is_due() {
-            self.subscribers.purge_before.store(self.history.purge(), Ordering::Release);
+            self.subscribers
+                .purge_before
+                .store(self.history.purge(), Ordering::Release);
             self.subscribers.purge_due.notify_one();
         }
         Ok(())
@@ -231,11 +243,18 @@ impl StoreThread {
     }
 
     fn point(&self) -> Point {
-        Point { applied: self.store.applied(), membership: self.membership.clone() }
+        Point {
+            applied: self.store.applied(),
+            membership: self.membership.clone(),
+        }
     }
 
     fn lessor(&self, act: impl FnOnce(&mut Lessor)) {
-        act(&mut self.subscribers.lessor.lock().unwrap_or_else(PoisonError::into_inner));
+        act(&mut self
+            .subscribers
+            .lessor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner));
         self.subscribers.leases_changed.notify_waiters();
     }
 }

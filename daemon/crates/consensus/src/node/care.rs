@@ -48,10 +48,18 @@ pub(crate) async fn run(node: Rc<Node>) {
 
 /// An earlier leader may have gone between the two steps of a change.
 async fn finish_joint(node: &Rc<Node>, metrics: &Metrics) {
-    if metrics.membership_config.membership().get_joint_config().len() < 2 {
+    if metrics
+        .membership_config
+        .membership()
+        .get_joint_config()
+        .len()
+        < 2
+    {
         return;
     }
-    let Ok(_one_at_a_time) = node.changing.try_lock() else { return };
+    let Ok(_one_at_a_time) = node.changing.try_lock() else {
+        return;
+    };
     tracing::info!("finishing a change of the membership that was left half done");
     let deadline = Instant::now() + node.timing.election;
     let flatten = ChangeMembers::AddVoterIds(BTreeSet::new());
@@ -76,12 +84,21 @@ async fn look_at_learners(
         .collect();
     learners.retain(|id, _| waiting.contains_key(id));
     for (id, peer) in waiting {
-        let matched = metrics.replication.as_ref().and_then(|all| all.get(&id).copied().flatten());
+        let matched = metrics
+            .replication
+            .as_ref()
+            .and_then(|all| all.get(&id).copied().flatten());
         let matched = matched.map_or(0, |id| id.index() + 1);
         let now = Instant::now();
-        let progress = learners.entry(id).or_insert(Progress { matched, moved: now });
+        let progress = learners.entry(id).or_insert(Progress {
+            matched,
+            moved: now,
+        });
         if progress.matched != matched {
-            *progress = Progress { matched, moved: now };
+            *progress = Progress {
+                matched,
+                moved: now,
+            };
         }
         // It holds all that there was when we last looked: it keeps up.
         let keeps_up = last_log.is_some_and(|last| matched > last);
@@ -99,7 +116,10 @@ async fn look_at_learners(
             let (name, urls) = (&peer.member.name, &peer.member.peer_urls);
             let seconds = LEARNER_STALL_TIME_MAX.as_secs();
             tracing::warn!(
-                member = id, name, ?urls, seconds,
+                member = id,
+                name,
+                ?urls,
+                seconds,
                 "removing a new member that made no progress for too long"
             );
             if let Err(refusal) = members::change(node, MemberChange::Remove(id)).await {

@@ -137,16 +137,32 @@ impl Dispatch {
                 self.log.when_room(Box::new(move || filled.notify_one()));
                 break;
             }
-            let Some(Proposal { command, request, deadline }) = proposals.pop_front() else { break };
-            self.write(command, request, Origin::Here { deadline }).await;
+            let Some(Proposal {
+                command,
+                request,
+                deadline,
+            }) = proposals.pop_front()
+            else {
+                break;
+            };
+            self.write(command, request, Origin::Here { deadline })
+                .await;
         }
         proposals
     }
 
     async fn write(self: &Rc<Self>, command: Bytes, request: u64, origin: Origin) {
         let data = Data(command.clone());
-        let pending = Pending { dispatch: Rc::clone(self), command, request, origin };
-        let answer = Answer { pending, finish: Pending::finish };
+        let pending = Pending {
+            dispatch: Rc::clone(self),
+            command,
+            request,
+            origin,
+        };
+        let answer = Answer {
+            pending,
+            finish: Pending::finish,
+        };
         if let Err(error) = self.raft.client_write_ff(data, Some(answer)).await {
             self.view.fail(&error.to_string());
         }
@@ -170,7 +186,9 @@ impl Dispatch {
                 break;
             }
             let taken = proposals.drain(..count);
-            self.sent.borrow_mut().extend(taken.map(|proposal| (proposal.request, proposal)));
+            self.sent
+                .borrow_mut()
+                .extend(taken.map(|proposal| (proposal.request, proposal)));
         }
         if self.sent.borrow().len() > SENT_PRUNE.max(2 * self.shared.waiters.count()) {
             self.forget_settled();
@@ -207,7 +225,8 @@ impl Dispatch {
                 continue;
             }
             self.forwarded_bytes.set(self.forwarded_bytes.get() + bytes);
-            self.write(command, request, Origin::Peer(Rc::clone(wire))).await;
+            self.write(command, request, Origin::Peer(Rc::clone(wire)))
+                .await;
         }
     }
 
@@ -228,7 +247,12 @@ fn hand_back(wire: &Wire, request: u64) {
 
 impl Pending {
     fn finish(self, result: ClientWriteResult<TypeConfig>) {
-        let Self { dispatch, command, request, origin } = self;
+        let Self {
+            dispatch,
+            command,
+            request,
+            origin,
+        } = self;
         if let Origin::Peer(_) = &origin {
             let bytes = dispatch.forwarded_bytes.get().saturating_sub(command.len());
             dispatch.forwarded_bytes.set(bytes);
@@ -239,14 +263,21 @@ impl Pending {
             // In no log: whoever leads next may have it.
             (Err(ClientWriteError::ForwardToLeader(_)), Origin::Here { deadline }) => {
                 let mut parked = dispatch.parked.borrow_mut();
-                parked.push_back(Proposal { command, request, deadline });
+                parked.push_back(Proposal {
+                    command,
+                    request,
+                    deadline,
+                });
             }
             (Err(ClientWriteError::ForwardToLeader(_)), Origin::Peer(wire)) => {
                 hand_back(&wire, request);
             }
             // It was in the log, and nobody can say what became of it.
             (Err(_), Origin::Here { .. }) => {
-                dispatch.shared.waiters.fail(request, ProposeError::TimeoutLeaderFailure);
+                dispatch
+                    .shared
+                    .waiters
+                    .fail(request, ProposeError::TimeoutLeaderFailure);
             }
             (Err(_), Origin::Peer(_)) => {}
         }

@@ -43,7 +43,8 @@ pub(crate) async fn run(node: Rc<Node>) {
         let view_changed = node.view.changed.notified();
         let leases_changed = node.leases_changed.notified();
         let leadership = node.view.leadership();
-        let now_leading = (node.view.leads() && !node.handing_over.get()).then_some(leadership.term);
+        let now_leading =
+            (node.view.leads() && !node.handing_over.get()).then_some(leadership.term);
         if now_leading != leading {
             leading = now_leading;
             match leading {
@@ -78,7 +79,11 @@ async fn round(node: &Node, now: Instant) {
         tracing::debug!(count = expired.len(), "leases have expired");
     }
     for id in expired {
-        write(node, Operation::LeaseRevoke(LeaseRevoke { id, expired: true })).await;
+        write(
+            node,
+            Operation::LeaseRevoke(LeaseRevoke { id, expired: true }),
+        )
+        .await;
     }
     let notes = lessor(node).checkpoints(now, LEASE_CHECKPOINT_LEASES_MAX);
     if !notes.is_empty() {
@@ -87,13 +92,19 @@ async fn round(node: &Node, now: Instant) {
 }
 
 fn checkpoint(notes: &[(i64, i64)]) -> Operation {
-    let leases = notes.iter().map(|&(id, seconds)| Remaining { id, seconds }).collect();
+    let leases = notes
+        .iter()
+        .map(|&(id, seconds)| Remaining { id, seconds })
+        .collect();
     Operation::LeaseCheckpoint(LeaseCheckpoint { leases })
 }
 
 /// Writes to the log as this leader or not at all; what comes of it is seen in the state.
 async fn write(node: &Node, operation: Operation) {
-    let command = Command { operation: Some(operation), ..Command::default() };
+    let command = Command {
+        operation: Some(operation),
+        ..Command::default()
+    };
     let data = Data(Bytes::from(command.encode_to_vec()));
     if let Err(error) = node.raft.client_write_ff(data, None).await {
         tracing::debug!(%error, "a lease cannot be looked after");
@@ -215,7 +226,10 @@ async fn confirm(node: &Node) -> Result<(), Refusal> {
             return Err(Refusal::NotLeader);
         }
     }
-    let committed = node.shared.committed_end.load(std::sync::atomic::Ordering::Acquire);
+    let committed = node
+        .shared
+        .committed_end
+        .load(std::sync::atomic::Ordering::Acquire);
     let mut applied = node.shared.applied_end.clone();
     let caught_up = applied.wait_for(|applied| *applied >= committed);
     match tokio::time::timeout(ASK, caught_up).await {
@@ -232,7 +246,10 @@ pub(crate) async fn renew_here(node: &Rc<Node>, id: i64) -> Result<i64, Refusal>
         Renewal::NotFound => Err(Refusal::LeaseNotFound),
         Renewal::Expired => Err(Refusal::Busy),
         Renewal::NotPrimary => Err(Refusal::NotLeader),
-        Renewal::Renewed { ttl_seconds, clear_checkpoint } => {
+        Renewal::Renewed {
+            ttl_seconds,
+            clear_checkpoint,
+        } => {
             if clear_checkpoint {
                 let operation = checkpoint(&[(id, 0)]);
                 let cleared = node.shared.propose_internally(operation).await;

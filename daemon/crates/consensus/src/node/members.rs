@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use openraft::{ChangeMembers, Instant as _};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::raft::ClientWriteResponse;
+use openraft::{ChangeMembers, Instant as _};
 use skerry_proto::command::{MemberIdAllocate, command::Operation};
 use skerry_store::Reply;
 use tokio::time::Instant;
@@ -34,12 +34,18 @@ pub(crate) type Attributes = BTreeMap<u64, (String, Vec<String>)>;
 
 /// Where each member is reached.
 pub(crate) fn peer_urls(membership: &Membership) -> BTreeMap<u64, Vec<String>> {
-    membership.nodes().map(|(id, peer)| (*id, peer.member.peer_urls.clone())).collect()
+    membership
+        .nodes()
+        .map(|(id, peer)| (*id, peer.member.peer_urls.clone()))
+        .collect()
 }
 
 /// All members, by id: what is known of each, and whether it is a learner.
 pub(crate) fn list(node: &Node) -> Vec<(u64, Member, bool)> {
-    list_of(node.view.membership().membership(), &node.attributes.borrow())
+    list_of(
+        node.view.membership().membership(),
+        &node.attributes.borrow(),
+    )
 }
 
 fn list_of(membership: &Membership, attributes: &Attributes) -> Vec<(u64, Member, bool)> {
@@ -77,7 +83,9 @@ pub(crate) async fn change(node: &Rc<Node>, change: MemberChange) -> Result<Memb
         let _one_at_a_time = node.changing.lock().await;
         change_alone(node, change, deadline).await
     };
-    tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Refusal::Timeout))
+    tokio::time::timeout_at(deadline, work)
+        .await
+        .unwrap_or(Err(Refusal::Timeout))
 }
 
 async fn change_alone(
@@ -91,10 +99,19 @@ async fn change_alone(
     let metrics = node.raft.metrics().borrow_watched().clone();
     let membership = metrics.membership_config.membership().clone();
     match change {
-        MemberChange::Add { member, auto_promote } => {
+        MemberChange::Add {
+            member,
+            auto_promote,
+        } => {
             may_add(node, &metrics, &member, auto_promote)?;
             let id = allocate(node, &membership).await?;
-            let nodes = BTreeMap::from([(id, Peer { member, auto_promote })]);
+            let nodes = BTreeMap::from([(
+                id,
+                Peer {
+                    member,
+                    auto_promote,
+                },
+            )]);
             finish(node, id, ChangeMembers::AddNodes(nodes), deadline).await
         }
         MemberChange::Remove(id) => {
@@ -111,16 +128,31 @@ async fn change_alone(
             Ok(members)
         }
         MemberChange::Update { id, peer_urls } => {
-            let mut peer = membership.get_node(&id).cloned().ok_or(Refusal::MemberNotFound)?;
+            let mut peer = membership
+                .get_node(&id)
+                .cloned()
+                .ok_or(Refusal::MemberNotFound)?;
             if has_url(&membership, &peer_urls, Some(id)) {
                 return Err(Refusal::PeerUrlExists);
             }
             peer.member.peer_urls = peer_urls;
-            finish(node, id, ChangeMembers::SetNodes(BTreeMap::from([(id, peer)])), deadline).await
+            finish(
+                node,
+                id,
+                ChangeMembers::SetNodes(BTreeMap::from([(id, peer)])),
+                deadline,
+            )
+            .await
         }
         MemberChange::Promote(id) => {
             may_promote(node, &metrics, id)?;
-            finish(node, id, ChangeMembers::AddVoterIds(BTreeSet::from([id])), deadline).await
+            finish(
+                node,
+                id,
+                ChangeMembers::AddVoterIds(BTreeSet::from([id])),
+                deadline,
+            )
+            .await
         }
     }
 }
@@ -143,7 +175,10 @@ fn may_add(
     if has_url(membership, &member.peer_urls, None) {
         return Err(Refusal::PeerUrlExists);
     }
-    let sound = record::is_sound(&Peer { member: member.clone(), auto_promote });
+    let sound = record::is_sound(&Peer {
+        member: member.clone(),
+        auto_promote,
+    });
     if membership.nodes().count() >= MEMBERS_MAX || !sound {
         return Err(Refusal::TooManyLearners);
     }
@@ -190,7 +225,10 @@ fn may_promote(node: &Node, metrics: &Metrics, id: u64) -> Result<(), Refusal> {
     if voters(membership).contains(&id) {
         return Err(Refusal::MemberNotLearner);
     }
-    let matched = metrics.replication.as_ref().and_then(|all| all.get(&id).copied().flatten());
+    let matched = metrics
+        .replication
+        .as_ref()
+        .and_then(|all| all.get(&id).copied().flatten());
     let matched = matched.map_or(0, |id| id.index());
     let last = metrics.last_log_index.unwrap_or(0);
     if matched.saturating_mul(100) < last.saturating_mul(READY_PERCENT) {
@@ -210,17 +248,26 @@ fn quorum(voters: usize) -> usize {
 fn started_voters(node: &Node, membership: &Membership, but: Option<u64>) -> usize {
     let attributes = node.attributes.borrow();
     let started = |id: &u64| *id == node.view.member_id || attributes.contains_key(id);
-    voters(membership).iter().filter(|id| Some(**id) != but && started(id)).count()
+    voters(membership)
+        .iter()
+        .filter(|id| Some(**id) != but && started(id))
+        .count()
 }
 
 fn active_voters(node: &Node, metrics: &Metrics) -> usize {
     let voters = voters(metrics.membership_config.membership());
-    voters.iter().filter(|id| is_active(node, metrics, **id)).count()
+    voters
+        .iter()
+        .filter(|id| is_active(node, metrics, **id))
+        .count()
 }
 
 /// Whether the leader has heard of a member within an election timeout.
 pub(crate) fn is_active(node: &Node, metrics: &Metrics, id: u64) -> bool {
-    let heard = metrics.heartbeat.as_ref().and_then(|all| all.get(&id).copied().flatten());
+    let heard = metrics
+        .heartbeat
+        .as_ref()
+        .and_then(|all| all.get(&id).copied().flatten());
     id == node.view.member_id || heard.is_some_and(|at| at.elapsed() < node.timing.election)
 }
 

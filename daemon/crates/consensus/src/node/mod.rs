@@ -30,9 +30,9 @@ use crate::lessor::Lessor;
 use crate::limits;
 use crate::peer::Class;
 use crate::peer::link::Dialer;
+use crate::peer::listener;
 use crate::peer::message::{MemberChange, Members, Refusal, Request as PeerRequest, answer};
 use crate::peer::network::{Factory, Links};
-use crate::peer::listener;
 use crate::raft::log_store::LogStore;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::types::{Peer, Raft};
@@ -147,7 +147,8 @@ fn raft_config(config: &Config) -> Result<openraft::Config, StartError> {
         enable_leader_restore: Some(false),
         ..openraft::Config::default()
     };
-    raft.validate().map_err(|error| StartError::Raft(error.to_string()))
+    raft.validate()
+        .map_err(|error| StartError::Raft(error.to_string()))
 }
 
 async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
@@ -168,7 +169,10 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
         requests,
         status,
     } = setup;
-    let timing = Timing { heartbeat: config.heartbeat, election: config.election };
+    let timing = Timing {
+        heartbeat: config.heartbeat,
+        election: config.election,
+    };
     let view = View::new(config.cluster_id, config.member_id, config.election);
     let dialer = Rc::new(Dialer {
         tls: tokio_rustls::TlsConnector::from(Arc::clone(&config.peer_client_tls)),
@@ -177,10 +181,16 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
         changed: Rc::clone(&view.changed),
     });
     let links = Links::new(Rc::clone(&dialer));
-    let factory = Factory { links: Rc::clone(&links), append_time: config.election };
+    let factory = Factory {
+        links: Rc::clone(&links),
+        append_time: config.election,
+    };
     let failed = |error: &dyn std::fmt::Display| StartError::Raft(error.to_string());
     let mut log_store = LogStore::new(log.clone(), store.clone());
-    let log_state = log_store.get_log_state().await.map_err(|error| failed(&error))?;
+    let log_state = log_store
+        .get_log_state()
+        .await
+        .map_err(|error| failed(&error))?;
     let pristine = log_state.last_log_id.is_none() && point.applied.is_none();
     let machine = StateMachine::new(store.clone(), &point);
     let machine = machine.map_err(|error| failed(&error))?;
@@ -188,9 +198,14 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
     let raft = Raft::new(config.member_id, raft_config, factory, log_store, machine);
     let raft = raft.await.map_err(|error| failed(&error))?;
     if pristine && start == Start::Form {
-        let peer = Peer { member: config.member.clone(), auto_promote: false };
+        let peer = Peer {
+            member: config.member.clone(),
+            auto_promote: false,
+        };
         let members = std::collections::BTreeMap::from([(config.member_id, peer)]);
-        raft.initialize(members).await.map_err(|error| failed(&error))?;
+        raft.initialize(members)
+            .await
+            .map_err(|error| failed(&error))?;
     }
     let dispatch = Dispatch::new(
         raft.clone(),
@@ -199,9 +214,13 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
         Rc::clone(&links),
         Arc::clone(&shared),
     );
-    let handed_back = Rc::clone(&dispatch);
-    *dialer.on_rejected.borrow_mut() =
-        Some(Rc::new(move |request| handed_back.handed_back(request)));
+    // Weak, or the circle would outlive the member and keep its files open.
+    let handed_back = Rc::downgrade(&dispatch);
+    *dialer.on_rejected.borrow_mut() = Some(Rc::new(move |request| {
+        if let Some(dispatch) = handed_back.upgrade() {
+            dispatch.handed_back(request);
+        }
+    }));
     let attributes = members::read_attributes(&shared.reader);
     let node = Rc::new(Node {
         raft,
@@ -238,7 +257,10 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
     spawn(Box::pin(purge::run(Rc::clone(&node))));
     spawn(Box::pin(leases::run(Rc::clone(&node))));
     spawn(Box::pin(care::run(Rc::clone(&node))));
-    spawn(Box::pin(publish::run(Rc::clone(&node), config.member.clone())));
+    spawn(Box::pin(publish::run(
+        Rc::clone(&node),
+        config.member.clone(),
+    )));
     spawn(Box::pin(serve_handles(Rc::clone(&node), requests)));
     spawn(Box::pin(beat(Rc::clone(&node))));
     Ok(node)
@@ -332,7 +354,9 @@ impl Node {
         tokio::task::spawn_local(async move {
             let position = node.view.membership().log_id().map_or(0, |id| id.index());
             let link = node.links.get(id, Class::Control);
-            if let Err(error) = link.ask(PeerRequest::Farewell(position), node.timing.election).await
+            if let Err(error) = link
+                .ask(PeerRequest::Farewell(position), node.timing.election)
+                .await
             {
                 tracing::info!(member = id, %error, "the removed member could not be told");
             }

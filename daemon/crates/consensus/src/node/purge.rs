@@ -14,7 +14,9 @@ pub(crate) async fn run(node: Rc<Node>) {
     loop {
         node.purge_due.notified().await;
         let before = node.purge_before.load(Ordering::Acquire);
-        let Some(upto) = before.checked_sub(1) else { continue };
+        let Some(upto) = before.checked_sub(1) else {
+            continue;
+        };
         if let Err(error) = purge(&node, upto).await {
             tracing::debug!(%error, "the log is not purged");
         }
@@ -24,7 +26,9 @@ pub(crate) async fn run(node: Rc<Node>) {
 async fn purge(node: &Node, upto: u64) -> Result<(), Box<dyn std::error::Error>> {
     let mut metrics = node.raft.metrics();
     let covered = |metrics: &crate::raft::types::Metrics| {
-        metrics.snapshot.is_some_and(|snapshot| snapshot.index() >= upto)
+        metrics
+            .snapshot
+            .is_some_and(|snapshot| snapshot.index() >= upto)
     };
     if !covered(&metrics.borrow_watched()) {
         node.raft.trigger().snapshot().await?;

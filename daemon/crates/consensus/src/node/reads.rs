@@ -42,7 +42,11 @@ async fn round(node: &Rc<Node>) -> Result<u64, ReadError> {
     loop {
         let changed = node.view.changed.notified();
         // As in etcd: a read during which a leader appears is to be asked again.
-        if node.view.elected_at().is_some_and(|elected| elected > started) {
+        if node
+            .view
+            .elected_at()
+            .is_some_and(|elected| elected > started)
+        {
             return Err(ReadError::LeaderChanged);
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -71,7 +75,11 @@ async fn round(node: &Rc<Node>) -> Result<u64, ReadError> {
 }
 
 async fn lead(node: &Rc<Node>) -> Option<u64> {
-    let confirmed = node.raft.get_read_linearizer(ReadPolicy::ReadIndex).await.ok()?;
+    let confirmed = node
+        .raft
+        .get_read_linearizer(ReadPolicy::ReadIndex)
+        .await
+        .ok()?;
     Some(confirmed.read_log_id().index() + 1)
 }
 

@@ -4,8 +4,8 @@
 //! mere progress of the log at most ten times a second.
 
 use std::rc::Rc;
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -81,10 +81,16 @@ async fn news(node: &Node, metrics: &mut WatchReceiverOf<TypeConfig, Metrics>, l
 
 fn observe(node: &Node, metrics: &Metrics) -> bool {
     let committed = metrics.local_committed.map_or(0, |id| id.index() + 1);
-    node.shared.committed_end.store(committed, Ordering::Release);
+    node.shared
+        .committed_end
+        .store(committed, Ordering::Release);
     let changed = node.view.update(metrics);
     if changed && let Some(elected) = node.view.elected_at() {
-        let mut known = node.shared.elected_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = node
+            .shared
+            .elected_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *known = Some((elected, node.timing.election));
     }
     changed

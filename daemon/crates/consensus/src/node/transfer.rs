@@ -54,7 +54,10 @@ fn metrics(node: &Node) -> Metrics {
 }
 
 fn matched(metrics: &Metrics, id: u64) -> Option<LogId> {
-    metrics.replication.as_ref().and_then(|all| all.get(&id).copied().flatten())
+    metrics
+        .replication
+        .as_ref()
+        .and_then(|all| all.get(&id).copied().flatten())
 }
 
 /// The voter that was heard of lately and has the most of the log.
@@ -92,7 +95,10 @@ async fn hand_over(node: &Rc<Node>, target: u64) -> Result<u64, ProposeError> {
     loop {
         let changed = node.view.changed.notified();
         let leadership = node.view.leadership();
-        if leadership.leader.is_some_and(|leader| leader != node.view.member_id) {
+        if leadership
+            .leader
+            .is_some_and(|leader| leader != node.view.member_id)
+        {
             return settled(node);
         }
         if tokio::time::timeout_at(deadline, changed).await.is_err() {

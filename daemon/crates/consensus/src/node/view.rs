@@ -44,7 +44,11 @@ pub(crate) struct View {
 
 impl View {
     pub(crate) fn new(cluster_id: u64, member_id: u64, election: Duration) -> Rc<Self> {
-        let leadership = Leadership { leader: None, term: 0, role: Role::Learner };
+        let leadership = Leadership {
+            leader: None,
+            term: 0,
+            role: Role::Learner,
+        };
         Rc::new(Self {
             cluster_id,
             member_id,
@@ -93,7 +97,10 @@ impl View {
 
     /// openraft speaks of a member before the metrics do.
     pub(crate) fn learn_peer(&self, peer: u64, member: &Member) {
-        self.urls.borrow_mut().entry(peer).or_insert_with(|| member.peer_urls.clone());
+        self.urls
+            .borrow_mut()
+            .entry(peer)
+            .or_insert_with(|| member.peer_urls.clone());
     }
 
     /// Position, plus 1, of the membership by which this member is one; 0 where it is not.
@@ -108,7 +115,9 @@ impl View {
     /// that. Where this member knows less than the other, it cannot tell.
     pub(crate) fn was_removed(&self, member: u64, member_since: u64) -> bool {
         let committed = self.committed.borrow();
-        let position = committed.log_id().map_or(0, |id| id.index().saturating_add(1));
+        let position = committed
+            .log_id()
+            .map_or(0, |id| id.index().saturating_add(1));
         member_since > 0
             && position > member_since
             && committed.membership().get_node(&member).is_none()
@@ -158,8 +167,18 @@ impl View {
     fn update_members(&self, metrics: &Metrics) -> bool {
         let committed = &metrics.committed_membership_config;
         if *self.committed.borrow() != *committed {
-            let was = self.effective.borrow().membership().get_node(&self.member_id).is_some()
-                || self.committed.borrow().membership().get_node(&self.member_id).is_some();
+            let was = self
+                .effective
+                .borrow()
+                .membership()
+                .get_node(&self.member_id)
+                .is_some()
+                || self
+                    .committed
+                    .borrow()
+                    .membership()
+                    .get_node(&self.member_id)
+                    .is_some();
             let is = committed.membership().get_node(&self.member_id).is_some();
             *self.committed.borrow_mut() = committed.clone();
             if was && !is && self.member_since() <= position(committed) {
@@ -200,8 +219,16 @@ impl View {
         };
         let leader = metrics.current_leader.filter(|_| !stale);
         // A leader that hears of no quorum can do nothing for anybody.
-        let role = if role == Role::Leader && stale { Role::Candidate } else { role };
-        let new = Leadership { leader, term: metrics.current_term, role };
+        let role = if role == Role::Leader && stale {
+            Role::Candidate
+        } else {
+            role
+        };
+        let new = Leadership {
+            leader,
+            term: metrics.current_term,
+            role,
+        };
         if new.leader.is_some() && (new.leader, new.term) != (old.leader, old.term) {
             self.elected_at.set(Some(now));
             tracing::info!(leader = new.leader, term = new.term, "leader");
@@ -215,5 +242,7 @@ impl View {
 }
 
 fn position(membership: &StoredMembership) -> u64 {
-    membership.log_id().map_or(0, |id| id.index().saturating_add(1))
+    membership
+        .log_id()
+        .map_or(0, |id| id.index().saturating_add(1))
 }

@@ -18,7 +18,10 @@ impl Address {
         };
         let sound = !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
         let port = port.parse().ok().filter(|port| *port != 0)?;
-        sound.then(|| Self { host: host.to_owned(), port })
+        sound.then(|| Self {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -30,9 +33,21 @@ mod tests {
     fn hosts_and_both_kinds_of_ip_addresses_are_read_and_nothing_else() {
         let address = |url| Address::parse(url).map(|a| (a.host, a.port));
         assert_eq!(address("https://a.b:2380"), Some(("a.b".into(), 2380)));
-        assert_eq!(address("https://127.0.0.1:1/"), Some(("127.0.0.1".into(), 1)));
+        assert_eq!(
+            address("https://127.0.0.1:1/"),
+            Some(("127.0.0.1".into(), 1))
+        );
         assert_eq!(address("https://[::1]:2380"), Some(("::1".into(), 2380)));
-        for bad in ["", "http://a:1", "https://a", "https://:1", "https://a:0", "https://a:99999", "https://[::1]", "https://a/b:1"] {
+        for bad in [
+            "",
+            "http://a:1",
+            "https://a",
+            "https://:1",
+            "https://a:0",
+            "https://a:99999",
+            "https://[::1]",
+            "https://a/b:1",
+        ] {
             assert_eq!(Address::parse(bad), None, "{bad}");
         }
     }

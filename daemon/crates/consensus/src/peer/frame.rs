@@ -64,8 +64,12 @@ pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
     let kind = head[4];
     let mut request = [0; 8];
     request.copy_from_slice(&head[5..]);
-    let Some(body_len) = len.checked_sub(REST_HEAD_BYTES).filter(|_| len <= FRAME_BYTES_MAX) else {
-        let what = format!("a frame of {len} bytes: not from {REST_HEAD_BYTES} to {FRAME_BYTES_MAX}");
+    let Some(body_len) = len
+        .checked_sub(REST_HEAD_BYTES)
+        .filter(|_| len <= FRAME_BYTES_MAX)
+    else {
+        let what =
+            format!("a frame of {len} bytes: not from {REST_HEAD_BYTES} to {FRAME_BYTES_MAX}");
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     };
     let mut body = Vec::with_capacity(body_len.min(64 << 10));
@@ -73,7 +77,11 @@ pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
     if body.len() < body_len {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(Some(Frame { kind, request: u64::from_le_bytes(request), body: Bytes::from(body) }))
+    Ok(Some(Frame {
+        kind,
+        request: u64::from_le_bytes(request),
+        body: Bytes::from(body),
+    }))
 }
 
 #[cfg(test)]
@@ -81,7 +89,9 @@ mod tests {
     use super::*;
 
     fn read_all(mut bytes: &[u8]) -> io::Result<Option<Frame>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         runtime.block_on(read(&mut bytes))
     }
 
@@ -90,7 +100,14 @@ mod tests {
         let bytes = Frame::encode(3, u64::MAX, 5, |out| out.extend_from_slice(b"hello"));
         let frame = read_all(&bytes).unwrap().unwrap();
         let body = Bytes::from_static(b"hello");
-        assert_eq!(frame, Frame { kind: 3, request: u64::MAX, body });
+        assert_eq!(
+            frame,
+            Frame {
+                kind: 3,
+                request: u64::MAX,
+                body
+            }
+        );
         assert_eq!(read_all(&[]).unwrap(), None);
         for cut in 1..bytes.len() {
             let error = read_all(&bytes[..cut]).unwrap_err();
@@ -103,7 +120,10 @@ mod tests {
         for len in [0, 8, FRAME_BYTES_MAX as u32 + 1, u32::MAX] {
             let mut bytes = len.to_le_bytes().to_vec();
             bytes.extend_from_slice(&[0; REST_HEAD_BYTES]);
-            assert_eq!(read_all(&bytes).unwrap_err().kind(), io::ErrorKind::InvalidData);
+            assert_eq!(
+                read_all(&bytes).unwrap_err().kind(),
+                io::ErrorKind::InvalidData
+            );
         }
     }
 }

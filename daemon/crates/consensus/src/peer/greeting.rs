@@ -73,7 +73,13 @@ impl Hello {
             *number = u64::from_le_bytes(le);
         }
         let [cluster_id, from, to, member_since] = numbers;
-        Ok(Self { class, cluster_id, from, to, member_since })
+        Ok(Self {
+            class,
+            cluster_id,
+            from,
+            to,
+            member_since,
+        })
     }
 }
 
@@ -105,8 +111,19 @@ mod tests {
 
     #[test]
     fn greetings_are_read_back_as_they_were_written() {
-        for class in [Class::Control, Class::Append, Class::Forward, Class::Snapshot] {
-            let hello = Hello { class, cluster_id: 1, from: u64::MAX, to: 3, member_since: 4 };
+        for class in [
+            Class::Control,
+            Class::Append,
+            Class::Forward,
+            Class::Snapshot,
+        ] {
+            let hello = Hello {
+                class,
+                cluster_id: 1,
+                from: u64::MAX,
+                to: 3,
+                member_since: 4,
+            };
             assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
         }
         for verdict in [Verdict::Welcome, Verdict::Removed, Verdict::Busy] {
@@ -116,7 +133,13 @@ mod tests {
 
     #[test]
     fn another_protocol_gets_no_answer_and_another_version_gets_told() {
-        let hello = Hello { class: Class::Control, cluster_id: 1, from: 2, to: 3, member_since: 0 };
+        let hello = Hello {
+            class: Class::Control,
+            cluster_id: 1,
+            from: 2,
+            to: 3,
+            member_since: 0,
+        };
         let mut bytes = hello.encode();
         bytes[4] = VERSION + 1;
         assert_eq!(Hello::decode(&bytes), Err(Some(Verdict::OtherVersion)));

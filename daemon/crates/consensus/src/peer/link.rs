@@ -53,8 +53,14 @@ struct Connection {
 }
 
 enum State {
-    Idle { retry_at: Instant, pause: Duration, why: String },
-    Connecting { pause: Duration },
+    Idle {
+        retry_at: Instant,
+        pause: Duration,
+        why: String,
+    },
+    Connecting {
+        pause: Duration,
+    },
     Connected(Rc<Connection>),
 }
 
@@ -119,7 +125,8 @@ impl Link {
         }
         let call = self.send(&request)?;
         drop(request);
-        call.answer(deadline.saturating_duration_since(Instant::now())).await
+        call.answer(deadline.saturating_duration_since(Instant::now()))
+            .await
     }
 
     /// Sends on a connection that is there; the order of calls is the order on the wire.
@@ -129,8 +136,13 @@ impl Link {
         let (sender, answer) = oneshot::channel();
         connection.waiting.borrow_mut().insert(number, sender);
         let frame = encode(request, number);
-        let call =
-            Call { peer: self.peer, sent: Instant::now(), connection, request: number, answer };
+        let call = Call {
+            peer: self.peer,
+            sent: Instant::now(),
+            connection,
+            request: number,
+            answer,
+        };
         if call.connection.wire.send(frame) {
             Ok(call)
         } else {
@@ -178,7 +190,10 @@ impl Link {
     }
 
     fn unreachable(&self, why: &str) -> LinkError {
-        LinkError::Unreachable { peer: self.peer, why: why.to_owned() }
+        LinkError::Unreachable {
+            peer: self.peer,
+            why: why.to_owned(),
+        }
     }
 
     fn connected(&self) -> Result<Rc<Connection>, LinkError> {
@@ -214,7 +229,9 @@ impl Link {
                 true
             }
             State::Connected(_) => {
-                *state = State::Connecting { pause: RECONNECT_PAUSE.0 };
+                *state = State::Connecting {
+                    pause: RECONNECT_PAUSE.0,
+                };
                 tokio::task::spawn_local(Rc::clone(self).run());
                 true
             }
@@ -252,7 +269,11 @@ impl Link {
     fn idle(&self, pause: Duration, why: String) {
         let retry_at = Instant::now() + pause;
         let pause = (pause * 2).min(RECONNECT_PAUSE.1);
-        *self.state.borrow_mut() = State::Idle { retry_at, pause, why };
+        *self.state.borrow_mut() = State::Idle {
+            retry_at,
+            pause,
+            why,
+        };
         self.settle();
     }
 
@@ -266,7 +287,9 @@ impl Link {
         let urls = self.dialer.view.peer_urls(self.peer);
         let mut why = "it has no peer URL that can be used".to_owned();
         for url in &urls {
-            let Some(address) = Address::parse(url) else { continue };
+            let Some(address) = Address::parse(url) else {
+                continue;
+            };
             match self.dial_one(&address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => why = format!("{url}: {error}"),
@@ -343,7 +366,10 @@ impl Link {
                 frame::ANSWER => Ok(frame.body),
                 frame::FAILED => {
                     let why = String::from_utf8_lossy(&frame.body).into_owned();
-                    Err(LinkError::Failed { peer: self.peer, why })
+                    Err(LinkError::Failed {
+                        peer: self.peer,
+                        why,
+                    })
                 }
                 frame::REJECTED => {
                     let on_rejected = self.dialer.on_rejected.borrow().clone();
@@ -371,7 +397,10 @@ impl Call {
                 if self.connection.heard.get() <= self.sent {
                     self.connection.wire.close();
                 }
-                Err(LinkError::Timeout { peer: self.peer, time })
+                Err(LinkError::Timeout {
+                    peer: self.peer,
+                    time,
+                })
             }
         }
     }
@@ -384,5 +413,7 @@ impl Drop for Call {
 }
 
 fn encode(request: &Request, number: u64) -> Bytes {
-    Frame::encode(request.kind(), number, request.size_hint(), |out| request.encode(out))
+    Frame::encode(request.kind(), number, request.size_hint(), |out| {
+        request.encode(out)
+    })
 }

@@ -67,7 +67,9 @@ pub(crate) async fn run(node: Rc<Node>, listener: TcpListener, tls: TlsAcceptor)
     });
     let handshakes = Arc::new(Semaphore::new(PEER_HANDSHAKES_MAX));
     loop {
-        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else {
+            return;
+        };
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -93,13 +95,19 @@ impl Listening {
         stream.set_nodelay(true).map_err(TurnedAway::Tls)?;
         let mut stream = self.tls.accept(stream).await.map_err(TurnedAway::Tls)?;
         let mut bytes = [0; HELLO_BYTES];
-        stream.read_exact(&mut bytes).await.map_err(TurnedAway::Greeting)?;
+        stream
+            .read_exact(&mut bytes)
+            .await
+            .map_err(TurnedAway::Greeting)?;
         let (verdict, outcome) = match Hello::decode(&bytes) {
             Ok(hello) => self.judge(hello),
             Err(Some(verdict)) => (verdict, Err(TurnedAway::OtherVersion)),
             Err(None) => return Err(TurnedAway::OtherProtocol),
         };
-        stream.write_all(&verdict.encode()).await.map_err(TurnedAway::Greeting)?;
+        stream
+            .write_all(&verdict.encode())
+            .await
+            .map_err(TurnedAway::Greeting)?;
         stream.flush().await.map_err(TurnedAway::Greeting)?;
         if outcome.is_err() {
             let _ = stream.shutdown().await;
@@ -110,7 +118,10 @@ impl Listening {
     fn judge(&self, hello: Hello) -> (Verdict, Result<Hello, TurnedAway>) {
         let view = &self.node.view;
         if hello.cluster_id != view.cluster_id {
-            (Verdict::OtherCluster, Err(TurnedAway::OtherCluster(hello.cluster_id)))
+            (
+                Verdict::OtherCluster,
+                Err(TurnedAway::OtherCluster(hello.cluster_id)),
+            )
         } else if hello.to != view.member_id {
             (Verdict::OtherMember, Err(TurnedAway::OtherMember(hello.to)))
         } else if view.was_removed(hello.from, hello.member_since) {

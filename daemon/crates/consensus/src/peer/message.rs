@@ -29,7 +29,10 @@ pub(crate) enum Request {
     KeepAlive(i64),
     Remaining(i64),
     Member(MemberChange),
-    SnapshotBegin { vote: Vote, meta: SnapshotMeta },
+    SnapshotBegin {
+        vote: Vote,
+        meta: SnapshotMeta,
+    },
     SnapshotChunk(Bytes),
     SnapshotEnd,
     /// The committed membership at this position is without the receiver.
@@ -129,7 +132,10 @@ impl From<&Vote> for VoteWire {
 
 impl From<VoteWire> for Vote {
     fn from(VoteWire(term, node_id, committed): VoteWire) -> Self {
-        Vote { leader_id: LeaderId { term, node_id }, committed }
+        Vote {
+            leader_id: LeaderId { term, node_id },
+            committed,
+        }
     }
 }
 
@@ -165,7 +171,11 @@ impl Request {
     pub(crate) fn size_hint(&self) -> usize {
         match self {
             Self::Append(append) => {
-                64 + append.entries.iter().map(|e| 4 + record::entry_len(e)).sum::<usize>()
+                64 + append
+                    .entries
+                    .iter()
+                    .map(|e| 4 + record::entry_len(e))
+                    .sum::<usize>()
             }
             Self::Propose(commands) => commands.iter().map(|(_, c)| 12 + c.len()).sum(),
             Self::SnapshotChunk(chunk) => chunk.len(),
@@ -235,10 +245,20 @@ impl Request {
                 Self::Member(change)
             }
             10 => {
-                let SnapshotWire { vote, last, membership } = get(&body, "snapshot")?;
+                let SnapshotWire {
+                    vote,
+                    last,
+                    membership,
+                } = get(&body, "snapshot")?;
                 let last_membership = record::decode_stored_membership(&membership)?;
-                let meta = SnapshotMeta { last_log_id: log_id(last), last_membership };
-                Self::SnapshotBegin { vote: vote.into(), meta }
+                let meta = SnapshotMeta {
+                    last_log_id: log_id(last),
+                    last_membership,
+                };
+                Self::SnapshotBegin {
+                    vote: vote.into(),
+                    meta,
+                }
             }
             11 => Self::SnapshotChunk(body),
             12 => nothing(&body, Self::SnapshotEnd)?,
@@ -249,18 +269,26 @@ impl Request {
 }
 
 fn nothing(body: &Bytes, request: Request) -> Result<Request, Malformed> {
-    if body.is_empty() { Ok(request) } else { Err(Malformed("request: more than its kind")) }
+    if body.is_empty() {
+        Ok(request)
+    } else {
+        Err(Malformed("request: more than its kind"))
+    }
 }
 
 fn check_change(change: &MemberChange) -> Result<(), Malformed> {
     let member = match change {
         MemberChange::Add { member, .. } => member.clone(),
-        MemberChange::Update { peer_urls, .. } => {
-            Member { peer_urls: peer_urls.clone(), ..Member::default() }
-        }
+        MemberChange::Update { peer_urls, .. } => Member {
+            peer_urls: peer_urls.clone(),
+            ..Member::default()
+        },
         MemberChange::Remove(_) | MemberChange::Promote(_) => return Ok(()),
     };
-    let sound = record::is_sound(&Peer { member, auto_promote: false });
+    let sound = record::is_sound(&Peer {
+        member,
+        auto_promote: false,
+    });
     sound.then_some(()).ok_or(Malformed("change of membership"))
 }
 
@@ -301,7 +329,11 @@ pub(crate) mod answer {
     }
 
     pub(crate) fn decode_vote(body: &[u8]) -> Result<VoteResponse<TypeConfig>, Malformed> {
-        let VoteResponseWire { vote, granted, last } = get(body, "answer to a vote")?;
+        let VoteResponseWire {
+            vote,
+            granted,
+            last,
+        } = get(body, "answer to a vote")?;
         Ok(VoteResponse::new(Vote::from(vote), log_id(last), granted))
     }
 
@@ -319,7 +351,9 @@ pub(crate) mod answer {
         put(result, out);
     }
 
-    pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<Result<T, Refusal>, Malformed> {
+    pub(crate) fn decode<T: DeserializeOwned>(
+        body: &[u8],
+    ) -> Result<Result<T, Refusal>, Malformed> {
         get(body, "answer of the leader")
     }
 }
@@ -339,7 +373,11 @@ fn get<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, Malfo
 }
 
 fn decode_vote_request(body: &[u8]) -> Result<VoteRequest<TypeConfig>, Malformed> {
-    let VoteRequestWire { vote, last, leadership_transfer } = get(body, "vote")?;
+    let VoteRequestWire {
+        vote,
+        last,
+        leadership_transfer,
+    } = get(body, "vote")?;
     let mut request = VoteRequest::new(vote.into(), log_id(last));
     request.leadership_transfer = leadership_transfer;
     Ok(request)
@@ -351,7 +389,10 @@ fn encode_append(append: &AppendEntriesRequest<TypeConfig>, out: &mut BytesMut) 
         u8::from(append.prev_log_id.is_some()) | u8::from(append.leader_commit.is_some()) << 1;
     out.put_u8(flags);
     out.extend_from_slice(&record::encode_vote(&append.vote));
-    for id in [&append.prev_log_id, &append.leader_commit].into_iter().flatten() {
+    for id in [&append.prev_log_id, &append.leader_commit]
+        .into_iter()
+        .flatten()
+    {
         record::put_log_id(id, out);
     }
     for entry in &append.entries {
@@ -399,7 +440,12 @@ fn decode_append(mut body: Bytes) -> Result<AppendEntriesRequest<TypeConfig>, Ma
         expected = expected.checked_add(1).ok_or(malformed)?;
         entries.push(entry);
     }
-    Ok(AppendEntriesRequest { vote, prev_log_id, entries, leader_commit })
+    Ok(AppendEntriesRequest {
+        vote,
+        prev_log_id,
+        entries,
+        leader_commit,
+    })
 }
 
 fn decode_commands(mut body: Bytes) -> Result<Vec<(u64, Bytes)>, Malformed> {

@@ -41,7 +41,10 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn new(dialer: Rc<Dialer>) -> Rc<Self> {
-        Rc::new(Self { dialer, links: RefCell::default() })
+        Rc::new(Self {
+            dialer,
+            links: RefCell::default(),
+        })
     }
 
     /// The link to a member for a class of messages.
@@ -141,7 +144,10 @@ fn outcome(
 
 impl Network {
     async fn ask(&self, request: Request, time: Duration) -> Rpc<bytes::Bytes> {
-        self.control.ask(request, time).await.map_err(|error| failed(&error))
+        self.control
+            .ask(request, time)
+            .await
+            .map_err(|error| failed(&error))
     }
 }
 
@@ -153,7 +159,10 @@ impl RaftNetworkV2<TypeConfig> for Network {
         request: AppendEntriesRequest<TypeConfig>,
         _option: RPCOption,
     ) -> Rpc<AppendEntriesResponse<TypeConfig>> {
-        let answer = self.data.ask(Request::Append(request), self.append_time).await;
+        let answer = self
+            .data
+            .ask(Request::Append(request), self.append_time)
+            .await;
         let body = answer.map_err(|error| failed(&error))?;
         answer::decode_append(&body).map_err(malformed)
     }
@@ -218,7 +227,9 @@ impl RaftNetworkV2<TypeConfig> for Network {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Rpc<VoteResponse<TypeConfig>> {
-        let body = self.ask(Request::PreVote(request), option.hard_ttl()).await?;
+        let body = self
+            .ask(Request::PreVote(request), option.hard_ttl())
+            .await?;
         answer::decode_vote(&body).map_err(malformed)
     }
 
@@ -242,7 +253,8 @@ impl RaftNetworkV2<TypeConfig> for Network {
         request: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Rpc<TransferLeaderResponse<TypeConfig>> {
-        self.ask(Request::TransferLeader(request), option.hard_ttl()).await?;
+        self.ask(Request::TransferLeader(request), option.hard_ttl())
+            .await?;
         Ok(Ok(()))
     }
 }

@@ -67,13 +67,26 @@ async fn serve(
 ) -> io::Result<()> {
     let permits = Arc::new(Semaphore::new(PEER_REQUESTS_MAX));
     let mut receiving: Option<Receiving<'_>> = None;
-    while let Some(Frame { kind, request: number, body }) = frame::read(stream).await? {
+    while let Some(Frame {
+        kind,
+        request: number,
+        body,
+    }) = frame::read(stream).await?
+    {
         let request = Request::decode(kind, body);
         let request = request.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         // A peer that does not take its answers is not served.
         wire.room().await;
-        let permit = Arc::clone(&permits).acquire_owned().await.map_err(io::Error::other)?;
-        let context = Context { node: Rc::clone(node), wire: Rc::clone(wire), number, permit };
+        let permit = Arc::clone(&permits)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
+        let context = Context {
+            node: Rc::clone(node),
+            wire: Rc::clone(wire),
+            number,
+            permit,
+        };
         match request {
             Request::Append(append) => {
                 room_for(node, &append).await;
@@ -83,17 +96,31 @@ async fn serve(
                 drop(receiving.take());
                 let only_one = node.receiving.lock().await;
                 let incoming = Incoming::begin(vote, meta, node.incoming.clone()).await?;
-                receiving = Some(Receiving { incoming, _only_one: only_one });
+                receiving = Some(Receiving {
+                    incoming,
+                    _only_one: only_one,
+                });
             }
             Request::SnapshotChunk(chunk) => {
-                let Some(Receiving { incoming, _only_one }) = receiving.take() else {
+                let Some(Receiving {
+                    incoming,
+                    _only_one,
+                }) = receiving.take()
+                else {
                     return Err(io::Error::other("a piece of no snapshot"));
                 };
                 let incoming = incoming.write(chunk).await?;
-                receiving = Some(Receiving { incoming, _only_one });
+                receiving = Some(Receiving {
+                    incoming,
+                    _only_one,
+                });
             }
             Request::SnapshotEnd => {
-                let Some(Receiving { incoming, _only_one }) = receiving.take() else {
+                let Some(Receiving {
+                    incoming,
+                    _only_one,
+                }) = receiving.take()
+                else {
                     return Err(io::Error::other("the end of no snapshot"));
                 };
                 context.finish(incoming.install(&node.raft).await, answer::encode_snapshot);
@@ -145,7 +172,10 @@ impl Context {
         let vote = append.vote;
         let outcome = self.node.raft.append_entries(append).await;
         // Whoever's entries are accepted leads.
-        if outcome.as_ref().is_ok_and(|answer| answer.is_success() || answer.is_conflict()) {
+        if outcome
+            .as_ref()
+            .is_ok_and(|answer| answer.is_success() || answer.is_conflict())
+        {
             self.node.view.heard_of_leader();
             tracing::trace!(leader = vote.leader_id.node_id, "heard of the leader");
         }
@@ -185,7 +215,9 @@ impl Context {
     }
 
     fn answer_client<T: serde::Serialize>(self, result: Result<T, Refusal>) {
-        self.finish(Ok::<_, io::Error>(result), |result, out| answer::encode(result, out));
+        self.finish(Ok::<_, io::Error>(result), |result, out| {
+            answer::encode(result, out)
+        });
     }
 
     /// Sends the answer, or why there is none.

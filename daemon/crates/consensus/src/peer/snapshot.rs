@@ -45,7 +45,9 @@ pub(crate) async fn send(
 ) -> Sent {
     let Snapshot { meta, snapshot } = snapshot;
     let SnapshotData::Outgoing(mut reader) = snapshot else {
-        return Err(failed(&io::Error::other("a snapshot that is not for sending")));
+        return Err(failed(&io::Error::other(
+            "a snapshot that is not for sending",
+        )));
     };
     link.connect().await.map_err(|error| link_failed(&error))?;
     let position = meta.last_log_id.map(|id| id.index());
@@ -54,12 +56,19 @@ pub(crate) async fn send(
     let begun = link.send(&begin).map_err(|error| link_failed(&error))?;
     let mut bytes = 0;
     loop {
-        let (back, chunk) = spawn_blocking(move || next(reader)).await.map_err(|e| failed(&e))?;
+        let (back, chunk) = spawn_blocking(move || next(reader))
+            .await
+            .map_err(|e| failed(&e))?;
         reader = back;
-        let Some(chunk) = chunk.map_err(|error| failed(&error))? else { break };
+        let Some(chunk) = chunk.map_err(|error| failed(&error))? else {
+            break;
+        };
         bytes += chunk.len();
         let room = timeout(SNAPSHOT_STALL_TIME_MAX, link.room()).await;
-        let room = room.unwrap_or(Err(LinkError::Timeout { peer, time: SNAPSHOT_STALL_TIME_MAX }));
+        let room = room.unwrap_or(Err(LinkError::Timeout {
+            peer,
+            time: SNAPSHOT_STALL_TIME_MAX,
+        }));
         let sent = room.and_then(|()| link.tell(&Request::SnapshotChunk(chunk)));
         if let Err(error) = sent {
             link.close();
@@ -68,8 +77,13 @@ pub(crate) async fn send(
     }
     drop(reader);
     drop(begun);
-    let end = link.send(&Request::SnapshotEnd).map_err(|error| link_failed(&error))?;
-    let body = end.answer(SNAPSHOT_INSTALL_TIME_MAX).await.map_err(|error| link_failed(&error))?;
+    let end = link
+        .send(&Request::SnapshotEnd)
+        .map_err(|error| link_failed(&error))?;
+    let body = end
+        .answer(SNAPSHOT_INSTALL_TIME_MAX)
+        .await
+        .map_err(|error| link_failed(&error))?;
     tracing::info!(peer, position, bytes, "the member has the state");
     answer::decode_snapshot(&body).map_err(|error| failed(&error))
 }
@@ -94,10 +108,21 @@ impl Incoming {
     pub(crate) async fn begin(vote: Vote, meta: SnapshotMeta, path: PathBuf) -> io::Result<Self> {
         let file = path.clone();
         let writer = spawn_blocking(move || SnapshotWriter::create(&file)).await;
-        let writer = writer.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let writer = writer
+            .map_err(io::Error::other)?
+            .map_err(io::Error::other)?;
         let position = meta.last_log_id.map(|id| id.index());
-        tracing::info!(from = vote.leader_id.node_id, position, "receiving the whole state");
-        Ok(Self { vote, meta, path, writer })
+        tracing::info!(
+            from = vote.leader_id.node_id,
+            position,
+            "receiving the whole state"
+        );
+        Ok(Self {
+            vote,
+            meta,
+            path,
+            writer,
+        })
     }
 
     /// Takes the next piece.
@@ -106,33 +131,56 @@ impl Incoming {
             let mut incoming = self;
             incoming.writer.write(&chunk).map(|()| incoming)
         });
-        written.await.map_err(io::Error::other)?.map_err(io::Error::other)
+        written
+            .await
+            .map_err(io::Error::other)?
+            .map_err(io::Error::other)
     }
 
     /// Checks that it is whole and makes it the state.
     pub(crate) async fn install(self, raft: &Raft) -> io::Result<SnapshotResponse<TypeConfig>> {
-        let Self { vote, meta, path, writer } = self;
+        let Self {
+            vote,
+            meta,
+            path,
+            writer,
+        } = self;
         let stored = spawn_blocking(move || writer.finish()).await;
-        let stored = stored.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let stored = stored
+            .map_err(io::Error::other)?
+            .map_err(io::Error::other)?;
         let applied = stored.applied.as_ref().map(crate::raft::types::from_store);
         if applied != meta.last_log_id {
-            return Err(io::Error::other("the state is not at the position that was announced"));
+            return Err(io::Error::other(
+                "the state is not at the position that was announced",
+            ));
         }
         if !is_plausible(&vote, &meta, raft).await? {
-            return Err(io::Error::other("the state contradicts what is committed here"));
+            return Err(io::Error::other(
+                "the state contradicts what is committed here",
+            ));
         }
-        let snapshot = Snapshot { meta, snapshot: SnapshotData::Received(path) };
-        raft.install_full_snapshot(vote, snapshot).await.map_err(io::Error::other)
+        let snapshot = Snapshot {
+            meta,
+            snapshot: SnapshotData::Received(path),
+        };
+        raft.install_full_snapshot(vote, snapshot)
+            .await
+            .map_err(io::Error::other)
     }
 }
 
 /// openraft panics on a snapshot that no leader can have sent; such a one is refused instead.
 async fn is_plausible(vote: &Vote, meta: &SnapshotMeta, raft: &Raft) -> io::Result<bool> {
-    let Some(last) = meta.last_log_id else { return Ok(false) };
+    let Some(last) = meta.last_log_id else {
+        return Ok(false);
+    };
     if *last.committed_leader_id() > vote.leader_id || !vote.committed {
         return Ok(false);
     }
-    let committed = raft.with_raft_state(|state| state.local_committed().copied()).await;
+    let committed = raft
+        .with_raft_state(|state| state.local_committed().copied())
+        .await;
     let committed = committed.map_err(io::Error::other)?;
     Ok(committed.is_none_or(|committed| last <= committed || last.index() > committed.index()))
 }

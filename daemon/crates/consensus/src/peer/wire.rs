@@ -130,7 +130,10 @@ mod tests {
     use std::rc::Rc;
 
     fn on_one_thread(test: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, test);
     }
 
@@ -139,7 +142,10 @@ mod tests {
         on_one_thread(async {
             let wire = Rc::new(Wire::default());
             let mut expected = Vec::new();
-            for (n, size) in [1, 10, WRITE_BYTES, 3, WRITE_BYTES - 1, 2, 2 * WRITE_BYTES].iter().enumerate() {
+            for (n, size) in [1, 10, WRITE_BYTES, 3, WRITE_BYTES - 1, 2, 2 * WRITE_BYTES]
+                .iter()
+                .enumerate()
+            {
                 let frame = Bytes::from(vec![n as u8; *size]);
                 expected.extend_from_slice(&frame);
                 assert!(wire.send(frame));
@@ -148,7 +154,9 @@ mod tests {
             let writer = Rc::clone(&wire);
             let task = tokio::task::spawn_local(async move { writer.write(here).await });
             let mut got = vec![0; expected.len()];
-            tokio::io::AsyncReadExt::read_exact(&mut there, &mut got).await.unwrap();
+            tokio::io::AsyncReadExt::read_exact(&mut there, &mut got)
+                .await
+                .unwrap();
             assert_eq!(got, expected);
             wire.close();
             task.await.unwrap().unwrap();
@@ -168,7 +176,9 @@ mod tests {
             let writer = Rc::clone(&wire);
             tokio::task::spawn_local(async move { writer.write(here).await });
             let mut got = vec![0; LINK_QUEUE_BYTES_MAX];
-            tokio::io::AsyncReadExt::read_exact(&mut there, &mut got).await.unwrap();
+            tokio::io::AsyncReadExt::read_exact(&mut there, &mut got)
+                .await
+                .unwrap();
             room.await;
         });
     }

@@ -43,7 +43,9 @@ impl LogStore {
         let log = self.log.clone();
         let read = move || log.read(start..end, max_bytes);
         let found = if behind > PROBABLY_CACHED_ENTRIES {
-            tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+            tokio::task::spawn_blocking(read)
+                .await
+                .map_err(io::Error::other)?
         } else {
             read()
         };
@@ -52,17 +54,26 @@ impl LogStore {
     }
 
     fn last_log_id(&self) -> io::Result<Option<LogId>> {
-        let Some(last) = self.log.last_index() else { return self.purged() };
-        let found = self.log.read(last..last.saturating_add(1), 1).map_err(io::Error::other)?;
+        let Some(last) = self.log.last_index() else {
+            return self.purged();
+        };
+        let found = self
+            .log
+            .read(last..last.saturating_add(1), 1)
+            .map_err(io::Error::other)?;
         match found.first() {
             Some((_, bytes)) => Ok(Some(decode(bytes)?.log_id())),
-            None => Err(io::Error::other(format!("entry {last} of the log cannot be found"))),
+            None => Err(io::Error::other(format!(
+                "entry {last} of the log cannot be found"
+            ))),
         }
     }
 
     fn purged(&self) -> io::Result<Option<LogId>> {
         let purged = self.log.purged();
-        purged.map(|(_, id)| record::decode_log_id(&id).map_err(io::Error::other)).transpose()
+        purged
+            .map(|(_, id)| record::decode_log_id(&id).map_err(io::Error::other))
+            .transpose()
     }
 }
 
@@ -111,17 +122,18 @@ impl RaftLogReader<TypeConfig> for LogStore {
     {
         let (start, end) = bounds(&range);
         let state = (self.clone(), start, end, VecDeque::<Entry>::new());
-        let stream = futures_util::stream::unfold(state, |(log, next, end, mut ready)| async move {
-            if ready.is_empty() && next < end {
-                match log.read(next, end, LOG_READ_BYTES_MAX).await {
-                    Ok(read) => ready = read.into(),
-                    Err(error) => return Some((Err(error), (log, end, end, ready))),
+        let stream =
+            futures_util::stream::unfold(state, |(log, next, end, mut ready)| async move {
+                if ready.is_empty() && next < end {
+                    match log.read(next, end, LOG_READ_BYTES_MAX).await {
+                        Ok(read) => ready = read.into(),
+                        Err(error) => return Some((Err(error), (log, end, end, ready))),
+                    }
                 }
-            }
-            let entry = ready.pop_front()?;
-            let next = entry.log_id().index() + 1;
-            Some((Ok(entry), (log, next, end, ready)))
-        });
+                let entry = ready.pop_front()?;
+                let next = entry.log_id().index() + 1;
+                Some((Ok(entry), (log, next, end, ready)))
+            });
         Box::pin(stream)
     }
 
@@ -151,7 +163,8 @@ impl RaftLogReader<TypeConfig> for LogStore {
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
         let vote = self.log.vote();
-        vote.map(|vote| record::decode_vote(&vote).map_err(io::Error::other)).transpose()
+        vote.map(|vote| record::decode_vote(&vote).map_err(io::Error::other))
+            .transpose()
     }
 }
 
@@ -159,7 +172,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
-        Ok(LogState { last_purged_log_id: self.purged()?, last_log_id: self.last_log_id()? })
+        Ok(LogState {
+            last_purged_log_id: self.purged()?,
+            last_log_id: self.last_log_id()?,
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -168,18 +184,26 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
         let (done, outcome) = notify();
-        self.log.save_vote(record::encode_vote(vote), done).map_err(io::Error::other)?;
+        self.log
+            .save_vote(record::encode_vote(vote), done)
+            .map_err(io::Error::other)?;
         durable(outcome).await
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
-        let Some(committed) = committed else { return Ok(()) };
-        self.log.save_committed(record::encode_log_id(&committed)).map_err(io::Error::other)
+        let Some(committed) = committed else {
+            return Ok(());
+        };
+        self.log
+            .save_committed(record::encode_log_id(&committed))
+            .map_err(io::Error::other)
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
         let committed = self.log.committed();
-        committed.map(|id| record::decode_log_id(&id).map_err(io::Error::other)).transpose()
+        committed
+            .map(|id| record::decode_log_id(&id).map_err(io::Error::other))
+            .transpose()
     }
 
     async fn append<I>(&mut self, entries: I, flushed: IOFlushed<TypeConfig>) -> io::Result<()>
@@ -194,13 +218,17 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let done = move |result: Result<(), LogError>| {
             flushed.io_completed(result.map_err(io::Error::other));
         };
-        self.log.append(entries, Box::new(done)).map_err(io::Error::other)
+        self.log
+            .append(entries, Box::new(done))
+            .map_err(io::Error::other)
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         // Whatever is written after this is durable only after this is.
         let (done, _) = notify();
-        self.log.truncate_after(last.map(|id| id.index()), done).map_err(io::Error::other)
+        self.log
+            .truncate_after(last.map(|id| id.index()), done)
+            .map_err(io::Error::other)
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
@@ -216,6 +244,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         }
         let (done, _) = notify();
         let id = record::encode_log_id(&upto);
-        self.log.purge_upto(upto.index(), id, done).map_err(io::Error::other)
+        self.log
+            .purge_upto(upto.index(), id, done)
+            .map_err(io::Error::other)
     }
 }

@@ -18,7 +18,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use openraft::entry::RaftEntry;
 use serde::{Deserialize, Serialize};
 
-use super::types::{Data, Entry, LeaderId, LogId, Membership, Payload, Peer, StoredMembership, Vote};
+use super::types::{
+    Data, Entry, LeaderId, LogId, Membership, Payload, Peer, StoredMembership, Vote,
+};
 use crate::limits::{MEMBER_TEXT_BYTES_MAX, MEMBERS_MAX, PEER_URLS_MAX};
 
 /// Bytes of a log id.
@@ -72,7 +74,10 @@ pub(crate) fn decode_log_id(bytes: &[u8]) -> Result<LogId, Malformed> {
         return Err(malformed);
     }
     let number = |at| u64_at(bytes, at).ok_or(malformed);
-    let leader = LeaderId { term: number(0)?, node_id: number(8)? };
+    let leader = LeaderId {
+        term: number(0)?,
+        node_id: number(8)?,
+    };
     Ok(LogId::new(leader, number(16)?))
 }
 
@@ -92,8 +97,14 @@ pub(crate) fn decode_vote(bytes: &[u8]) -> Result<Vote, Malformed> {
         return Err(malformed);
     }
     let number = |at| u64_at(bytes, at).ok_or(malformed);
-    let leader_id = LeaderId { term: number(0)?, node_id: number(8)? };
-    Ok(Vote { leader_id, committed: bytes[16] == 1 })
+    let leader_id = LeaderId {
+        term: number(0)?,
+        node_id: number(8)?,
+    };
+    Ok(Vote {
+        leader_id,
+        committed: bytes[16] == 1,
+    })
 }
 
 /// Bytes of an encoded entry.
@@ -177,7 +188,10 @@ fn encode_membership(log_id: Option<&LogId>, membership: &Membership) -> Bytes {
             .iter()
             .map(|config| config.iter().copied().collect())
             .collect(),
-        nodes: membership.nodes().map(|(id, node)| (*id, node.clone())).collect(),
+        nodes: membership
+            .nodes()
+            .map(|(id, node)| (*id, node.clone()))
+            .collect(),
     };
     let out = vec![MEMBERSHIP_VERSION];
     let out = postcard::to_extend(&record, out).expect("a membership can be serialised to memory");
@@ -191,7 +205,11 @@ fn decode_parts(bytes: &[u8]) -> Result<(Option<LogId>, Membership), Malformed> 
         return Err(Malformed("membership: unknown version"));
     }
     let record: MembershipRecord = postcard::from_bytes(rest).map_err(|_| malformed)?;
-    let MembershipRecord { log_id, configs, nodes } = record;
+    let MembershipRecord {
+        log_id,
+        configs,
+        nodes,
+    } = record;
     let sound = configs.len() <= MEMBERS_MAX
         && nodes.len() <= MEMBERS_MAX
         && nodes.iter().all(|(_, node)| is_sound(node));
@@ -199,18 +217,23 @@ fn decode_parts(bytes: &[u8]) -> Result<(Option<LogId>, Membership), Malformed> 
         return Err(malformed);
     }
     let nodes: BTreeMap<u64, Peer> = nodes.into_iter().collect();
-    let configs: Vec<BTreeSet<u64>> =
-        configs.into_iter().map(|config| config.into_iter().collect()).collect();
+    let configs: Vec<BTreeSet<u64>> = configs
+        .into_iter()
+        .map(|config| config.into_iter().collect())
+        .collect();
     let membership = Membership::new(configs, nodes).map_err(|_| malformed)?;
-    let log_id =
-        log_id.map(|(term, node_id, index)| LogId::new(LeaderId { term, node_id }, index));
+    let log_id = log_id.map(|(term, node_id, index)| LogId::new(LeaderId { term, node_id }, index));
     Ok((log_id, membership))
 }
 
 /// Whether what a member says of itself is within bounds.
 pub(crate) fn is_sound(peer: &Peer) -> bool {
     let member = &peer.member;
-    let mut texts = member.peer_urls.iter().chain(&member.client_urls).chain([&member.name]);
+    let mut texts = member
+        .peer_urls
+        .iter()
+        .chain(&member.client_urls)
+        .chain([&member.name]);
     member.peer_urls.len() <= PEER_URLS_MAX
         && member.client_urls.len() <= PEER_URLS_MAX
         && texts.all(|text| text.len() <= MEMBER_TEXT_BYTES_MAX)

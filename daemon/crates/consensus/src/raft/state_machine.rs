@@ -45,7 +45,11 @@ impl StateMachine {
     /// `point` is where the state stands when it is opened.
     pub(crate) fn new(store: StoreHandle, point: &Point) -> io::Result<Self> {
         let (handed_over, membership) = position(point)?;
-        Ok(Self { store, handed_over, membership })
+        Ok(Self {
+            store,
+            handed_over,
+            membership,
+        })
     }
 }
 
@@ -60,7 +64,10 @@ fn position(point: &Point) -> io::Result<(Option<LogId>, StoredMembership)> {
 
 fn meta(point: &Point) -> io::Result<SnapshotMeta> {
     let (last_log_id, last_membership) = position(point)?;
-    Ok(SnapshotMeta { last_log_id, last_membership })
+    Ok(SnapshotMeta {
+        last_log_id,
+        last_membership,
+    })
 }
 
 /// An entry in the words of the store, and its size.
@@ -79,7 +86,10 @@ fn to_store_entry(entry: Entry) -> (skerry_store::Entry, usize) {
             (skerry_store::Payload::Membership(encoded), bytes)
         }
     };
-    let entry = skerry_store::Entry { log_id: to_store(&log_id), payload };
+    let entry = skerry_store::Entry {
+        log_id: to_store(&log_id),
+        payload,
+    };
     (entry, bytes + record::ENTRY_HEAD_BYTES)
 }
 
@@ -93,7 +103,10 @@ impl RaftSnapshotBuilder<TypeConfig> for PositionBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
         let point = self.store.flush().await?;
-        Ok(Snapshot { meta: meta(&point)?, snapshot: SnapshotData::Position })
+        Ok(Snapshot {
+            meta: meta(&point)?,
+            snapshot: SnapshotData::Position,
+        })
     }
 }
 
@@ -124,7 +137,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 responder.send(Done);
             }
             if batch_bytes >= HAND_OVER_BYTES {
-                self.store.apply(std::mem::take(&mut batch), batch_bytes).await?;
+                self.store
+                    .apply(std::mem::take(&mut batch), batch_bytes)
+                    .await?;
                 batch_bytes = 0;
             }
         }
@@ -135,7 +150,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> PositionBuilder {
-        PositionBuilder { store: self.store.clone() }
+        PositionBuilder {
+            store: self.store.clone(),
+        }
     }
 
     async fn install_snapshot(
@@ -144,7 +161,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
         let SnapshotData::Received(path) = snapshot else {
-            return Err(io::Error::other("only a received snapshot can be installed"));
+            return Err(io::Error::other(
+                "only a received snapshot can be installed",
+            ));
         };
         let point = self.store.install(path).await?;
         let (applied, membership) = position(&point)?;
@@ -166,6 +185,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         if point.applied.is_none() {
             return Ok(None);
         }
-        Ok(Some(Snapshot { meta: meta(&point)?, snapshot: SnapshotData::Outgoing(reader) }))
+        Ok(Some(Snapshot {
+            meta: meta(&point)?,
+            snapshot: SnapshotData::Outgoing(reader),
+        }))
     }
 }

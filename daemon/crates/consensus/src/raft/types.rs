@@ -63,7 +63,9 @@ impl<'de> Deserialize<'de> for Data {
                 Err(E::custom("no bytes"))
             }
         }
-        deserializer.deserialize_byte_buf(AnyBytes).map_err(D::Error::custom)
+        deserializer
+            .deserialize_byte_buf(AnyBytes)
+            .map_err(D::Error::custom)
     }
 }
 
@@ -125,12 +127,22 @@ pub(crate) type Raft = openraft::Raft<TypeConfig, super::state_machine::StateMac
 /// A log id in the words of the store.
 pub(crate) fn to_store(id: &LogId) -> skerry_store::LogId {
     let leader = id.committed_leader_id();
-    skerry_store::LogId { term: leader.term, node_id: leader.node_id, index: id.index() }
+    skerry_store::LogId {
+        term: leader.term,
+        node_id: leader.node_id,
+        index: id.index(),
+    }
 }
 
 /// A log id in the words of openraft.
 pub(crate) fn from_store(id: &skerry_store::LogId) -> LogId {
-    LogId::new(LeaderId { term: id.term, node_id: id.node_id }, id.index)
+    LogId::new(
+        LeaderId {
+            term: id.term,
+            node_id: id.node_id,
+        },
+        id.index,
+    )
 }
 
 /// The members that vote in the newest configuration.

@@ -1,5 +1,5 @@
 //! Members in one process: certificates, free ports, directories, and waiting with a deadline.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::new_without_default)]
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -11,7 +11,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use skerry_consensus::{Caller, Config, Consensus, FlushPolicy, Handle, Member, ProposeError, Start};
+use skerry_consensus::{
+    Caller, Config, Consensus, FlushPolicy, Handle, Member, ProposeError, Start,
+};
 use skerry_proto::command::command::Operation;
 use skerry_proto::etcdserverpb as pb;
 use skerry_store::Reply;
@@ -75,7 +77,10 @@ impl Authority {
 
 /// A port that was free a moment ago.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// One member: what it is started with again and again.
@@ -96,10 +101,17 @@ impl Cluster {
     pub fn form() -> Self {
         let authority = Authority::new();
         let directory = tempfile::tempdir().unwrap();
-        let mut cluster = Self { authority, directory, boxes: Vec::new() };
+        let mut cluster = Self {
+            authority,
+            directory,
+            boxes: Vec::new(),
+        };
         let config = cluster.config(skerry_store::FIRST_MEMBER_ID, free_address());
         let handle = Consensus::start(config.clone(), Start::Form).unwrap();
-        cluster.boxes.push(Box1 { config, handle: Some(handle) });
+        cluster.boxes.push(Box1 {
+            config,
+            handle: Some(handle),
+        });
         cluster
     }
 
@@ -140,12 +152,20 @@ impl Cluster {
     pub async fn join(&mut self) -> usize {
         let address = free_address();
         let urls = vec![format!("https://{address}")];
-        let (id, _) = settled(|| self.any().member_add(urls.clone(), false)).await;
+        let handle = self.any();
+        let (id, _) = settled(|| handle.member_add(urls.clone(), false)).await;
         let config = self.config(id, address);
         let handle = Consensus::start(config.clone(), Start::Join).unwrap();
-        self.boxes.push(Box1 { config, handle: Some(handle) });
+        self.boxes.push(Box1 {
+            config,
+            handle: Some(handle),
+        });
         until("the new member votes", || {
-            self.any().status().members.iter().any(|(member, _, learner)| *member == id && !learner)
+            self.any()
+                .status()
+                .members
+                .iter()
+                .any(|(member, _, learner)| *member == id && !learner)
         })
         .await;
         self.boxes.len() - 1
@@ -153,7 +173,10 @@ impl Cluster {
 
     /// A handle of some member that runs.
     pub fn any(&self) -> Handle {
-        self.boxes.iter().find_map(|one| one.handle.clone()).unwrap()
+        self.boxes
+            .iter()
+            .find_map(|one| one.handle.clone())
+            .unwrap()
     }
 
     pub fn handle(&self, place: usize) -> Handle {
@@ -164,9 +187,22 @@ impl Cluster {
     pub async fn leader(&self) -> usize {
         let mut place = 0;
         until("all that run know the same leader", || {
-            let known: Vec<_> = self.boxes.iter().filter_map(|one| one.handle.as_ref()).map(|h| h.status().leader).collect();
-            let Some(Some(leader)) = known.first() else { return false };
-            let Some(found) = self.boxes.iter().position(|one| one.config.member_id == *leader) else { return false };
+            let known: Vec<_> = self
+                .boxes
+                .iter()
+                .filter_map(|one| one.handle.as_ref())
+                .map(|h| h.status().leader)
+                .collect();
+            let Some(Some(leader)) = known.first() else {
+                return false;
+            };
+            let Some(found) = self
+                .boxes
+                .iter()
+                .position(|one| one.config.member_id == *leader)
+            else {
+                return false;
+            };
             place = found;
             self.boxes[place].handle.is_some() && known.iter().all(|one| *one == Some(*leader))
         })
@@ -177,7 +213,9 @@ impl Cluster {
     /// As if the power of a member had gone.
     pub async fn kill(&mut self, place: usize) {
         let handle = self.boxes[place].handle.take().unwrap();
-        tokio::task::spawn_blocking(move || handle.abandon()).await.unwrap();
+        tokio::task::spawn_blocking(move || handle.abandon())
+            .await
+            .unwrap();
     }
 
     pub async fn stop(&mut self, place: usize) {
@@ -208,7 +246,9 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Tries until something succeeds: elections come and go.
-pub async fn settled<T, F: Future<Output = Result<T, ProposeError>>>(mut attempt: impl FnMut() -> F) -> T {
+pub async fn settled<T, F: Future<Output = Result<T, ProposeError>>>(
+    mut attempt: impl FnMut() -> F,
+) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match attempt().await {
@@ -239,6 +279,9 @@ pub fn get(handle: &Handle, key: &str) -> Option<Bytes> {
 
 /// Runs a test on a runtime like that of the API.
 pub fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(test);
 }
