@@ -139,7 +139,8 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn beside(state: &Path, what: &str) -> PathBuf {
+/// A file beside the state, with more to its name.
+pub(crate) fn beside(state: &Path, what: &str) -> PathBuf {
     let mut path = state.as_os_str().to_owned();
     path.push(what);
     PathBuf::from(path)

@@ -106,10 +106,9 @@ impl Shared {
     }
 
     /// The state is another file from here on.
-    pub(crate) fn replace(&self, file: Arc<StateFile>, revision: i64) {
+    pub(crate) fn replace(&self, file: Arc<StateFile>) {
         *self.file.write().unwrap_or_else(PoisonError::into_inner) = file;
         self.forget_snapshot();
-        self.ring.restart(revision);
     }
 
     /// Names the file; where it is damaged, the next open checks all of it.

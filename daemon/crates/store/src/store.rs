@@ -15,10 +15,11 @@ use crate::apply::{Alarms, Batch};
 use crate::auth::Auth;
 use crate::compact;
 use crate::fault::Fault;
-use crate::file::{StateFile, sync_dir};
+use crate::file::{StateFile, beside, sync_dir};
 use crate::limits::{CACHE_BYTES_DEFAULT, QUOTA_BYTES_DEFAULT};
 use crate::reader::{Reader, Shared};
 use crate::sealed;
+use crate::snapshot::SnapshotWriter;
 use crate::state::State;
 use crate::tables;
 use crate::{Applied, Entry, LeaseChange, LogId, Revision, StoreError};
@@ -176,6 +177,42 @@ impl Store {
     /// Takes the file at `path`, a finished snapshot beside the state, as the state. Readers see
     /// it at once; views that are in use keep what they have.
     pub fn replace_with(&mut self, path: &Path) -> Result<(), StoreError> {
+        let (file, state, alarms) = self.take_place(path)?;
+        self.auth.reload(&begin_read(&file)?)?;
+        self.shared.replace(Arc::clone(&file));
+        self.shared.ring.restart(state.revision);
+        self.file = file;
+        self.state = state;
+        self.alarms = alarms;
+        self.durable = state.applied;
+        self.undurable = Undurable::default();
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Copies the state into a new file without free space, durably, and goes on with that. Takes
+    /// as long as reading and writing all of it, and needs room for the copy meanwhile. Only for a
+    /// state that is a file.
+    pub fn defragment(&mut self) -> Result<(), StoreError> {
+        // A copy that fails, as on a full disk, leaves the state as it is.
+        let copy = beside(&self.file.path, ".copy");
+        let mut writer = SnapshotWriter::create(&copy)?;
+        for frame in self.reader().snapshot()? {
+            writer.write(&frame?)?;
+        }
+        writer.finish()?;
+        self.guarded(|store| {
+            let (file, _, _) = store.take_place(&copy)?;
+            store.shared.replace(Arc::clone(&file));
+            store.file = file;
+            store.durable = store.state.applied;
+            store.undurable = Undurable::default();
+            Ok(())
+        })
+    }
+
+    /// Gives the file at `path` the name of the state.
+    fn take_place(&self, path: &Path) -> Result<(Arc<StateFile>, State, Alarms), StoreError> {
         let target = self.file.path.to_path_buf();
         let beside = StateFile::open_existing(path, self.options.cache_bytes)?;
         let io = |path: PathBuf| move |source| StoreError::Io { path, source };
@@ -186,15 +223,7 @@ impl Store {
             ..beside
         });
         let (state, alarms) = load(&file).map_err(|fault| fault.store(&target))?;
-        self.auth.reload(&begin_read(&file)?)?;
-        self.shared.replace(Arc::clone(&file), state.revision);
-        self.file = file;
-        self.state = state;
-        self.alarms = alarms;
-        self.durable = state.applied;
-        self.undurable = Undurable::default();
-        self.failed = false;
-        Ok(())
+        Ok((file, state, alarms))
     }
 
     fn apply_batch(&mut self, entries: &[Entry]) -> Result<AppliedBatch, Fault> {

@@ -274,3 +274,42 @@ fn decode_head(payload: &[u8]) -> Result<SnapshotMeta, StoreError> {
 fn refuse(what: impl Into<String>) -> StoreError {
     StoreError::Snapshot { what: what.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(key_len: u64, value_len: u64, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![1];
+        varint::push(key_len, &mut bytes);
+        varint::push(value_len, &mut bytes);
+        bytes.extend_from_slice(rest);
+        bytes
+    }
+
+    #[test]
+    fn a_row_is_taken_once_all_of_it_has_come() {
+        let bytes = row(2, 300, &[7; 302]);
+        for cut in 0..bytes.len() {
+            let mut rest = &bytes[..cut];
+            assert!(matches!(Row::take(&mut rest), Ok(None)), "cut at {cut}");
+            assert_eq!(rest.len(), cut);
+        }
+        let mut rest = &bytes[..];
+        let taken = Row::take(&mut rest).ok().flatten();
+        assert!(taken.is_some_and(|row| row.key.len() == 2 && row.value.len() == 300));
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn a_row_that_claims_a_field_above_the_limit_is_refused_before_it_has_come() {
+        let most = SNAPSHOT_FIELD_BYTES_MAX as u64;
+        assert!(matches!(
+            Row::take(&mut &row(most, most, b"")[..]),
+            Ok(None)
+        ));
+        assert!(Row::take(&mut &row(most + 1, 0, b"")[..]).is_err());
+        assert!(Row::take(&mut &row(0, most + 1, b"")[..]).is_err());
+        assert!(Row::take(&mut &[&[1][..], &[0xff; 20]].concat()[..]).is_err());
+    }
+}

@@ -1,7 +1,7 @@
 //! Bytes from outside, mutated from a corpus with fixed seeds: commands of the log and snapshot
 //! streams. Nothing panics, nothing stops the store, and members agree on every outcome.
 //!
-//! `SKERRY_FUZZ_ROUNDS` multiplies the work. The corpus is in `tests/corpus`; after a change of a
+//! `SKERRY_ROUNDS` multiplies the work. The corpus is in `tests/corpus`; after a change of a
 //! format, `cargo test -p skerry-store -- --ignored write_the_corpus` writes it anew.
 
 use std::fs;
@@ -14,7 +14,7 @@ use skerry_store::{Options, Payload, SnapshotWriter, Store, StoreError};
 use crate::model::Model;
 use crate::random::Random;
 use crate::script::Script;
-use crate::support::{entry, raw_entry, store};
+use crate::support::{entry, raw_entry, rounds, store};
 
 const COMMAND_MUTATIONS: u64 = 60;
 const STREAM_MUTATIONS: u64 = 150;
@@ -34,11 +34,6 @@ fn samples(kind: &str) -> Vec<Vec<u8>> {
     let samples: Vec<Vec<u8>> = paths.iter().map(read).collect();
     assert!(!samples.is_empty());
     samples
-}
-
-fn rounds() -> u64 {
-    let rounds = std::env::var("SKERRY_FUZZ_ROUNDS").ok();
-    rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
 }
 
 fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {

@@ -6,14 +6,14 @@ use skerry_store::{ApplyError, Entry, KeyRange, Lease, QueryError, Since, Store,
 
 use crate::model::Model;
 use crate::script::Script;
-use crate::support::{entry, store};
+use crate::support::{entry, rounds, store};
 
 const SEEDS: u64 = 60;
 const BATCHES: usize = 60;
 
 #[test]
 fn every_answer_and_every_read_is_what_etcd_would_give() {
-    for seed in 0..SEEDS {
+    for seed in 0..SEEDS * rounds() {
         run(seed, store());
     }
 }

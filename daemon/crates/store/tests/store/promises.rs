@@ -418,3 +418,35 @@ fn a_view_does_not_change_while_more_is_applied() {
     let newer = reader.view().expect("a view");
     assert_eq!((newer.revision(), value(&newer)), (3, "2".into()));
 }
+
+#[test]
+fn readers_on_other_threads_see_whole_batches_and_never_go_back() {
+    const BATCHES: u64 = 300;
+    let mut store = store();
+    let reader = store.reader();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let reader = reader.clone();
+            scope.spawn(move || {
+                let mut newest = 1;
+                while newest < 2 * BATCHES as i64 + 1 {
+                    let told = reader.ring().newest();
+                    let view = reader.view().expect("a view");
+                    assert!(view.revision() >= told && view.revision() >= newest);
+                    assert_eq!(view.revision() % 2, 1, "half a batch");
+                    newest = view.revision();
+                    let value = |key: &[u8]| view.get(key).expect("a view").map(|kv| kv.value);
+                    assert_eq!(value(b"a"), value(b"b"));
+                }
+            });
+        }
+        for batch in 0..BATCHES {
+            let value = batch.to_string();
+            let entries = [
+                entry(2 * batch, Operation::Put(put("a", value.clone()))),
+                entry(2 * batch + 1, Operation::Put(put("b", value))),
+            ];
+            store.apply(&entries).expect("the store works");
+        }
+    });
+}

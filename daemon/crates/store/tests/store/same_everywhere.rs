@@ -8,7 +8,7 @@ use crate::model::Model;
 use crate::model_test::refused;
 use crate::random::Random;
 use crate::script::Script;
-use crate::support::{entry, log_id, store};
+use crate::support::{entry, log_id, rounds, store};
 
 /// The entries of a script, commands of all kinds and what comes between them.
 fn entries(seed: u64, count: u64) -> Vec<Entry> {
@@ -62,7 +62,7 @@ fn hash(view: &View) -> u32 {
 
 #[test]
 fn batches_commits_and_compaction_do_not_show_in_answers_or_hashes() {
-    for seed in 0..40 {
+    for seed in 0..40 * rounds() {
         let entries = entries(seed, 300);
         let (mut one, mut other) = (store(), store());
         let answers = apply(&mut one, &entries, &mut Random::new(seed));

@@ -53,11 +53,11 @@ fn filled(path: &Path) -> Store {
         log_id: log_id(300),
         payload: Payload::Membership(Bytes::from_static(b"members")),
     });
-    for index in 301..330 {
+    for index in 301..380 {
         let large = vec![index as u8; SNAPSHOT_CHUNK_BYTES_MAX / 8];
         entries.push(put(index, &format!("large/{index}"), large));
     }
-    entries.push(put(330, "huge", vec![7; 3 * SNAPSHOT_CHUNK_BYTES_MAX]));
+    entries.push(put(380, "huge", vec![7; 3 * SNAPSHOT_CHUNK_BYTES_MAX]));
     store.apply(&entries).expect("the store works");
     store.compact_step().expect("the store works");
     store
@@ -86,10 +86,10 @@ fn a_snapshot_carries_the_whole_state_in_bounded_frames() {
     }
     assert_eq!(
         writer.meta().and_then(|meta| meta.applied),
-        Some(log_id(330))
+        Some(log_id(380))
     );
     let meta = writer.finish().expect("a whole stream");
-    assert_eq!(meta.applied, Some(log_id(330)));
+    assert_eq!(meta.applied, Some(log_id(380)));
     assert_eq!(meta.membership.as_deref(), Some(&b"members"[..]));
 
     let mut follower = open(&dir.path("follower"));
@@ -97,11 +97,11 @@ fn a_snapshot_carries_the_whole_state_in_bounded_frames() {
         .replace_with(&dir.path("follower.snapshot"))
         .expect("the store works");
     assert_eq!(hash(&follower), hash(&leader));
-    assert_eq!(follower.durable_log_id(), Some(log_id(330)));
+    assert_eq!(follower.durable_log_id(), Some(log_id(380)));
 
     // Both go on from here alike, and the follower's file is its state from now on.
     let mut leader = leader;
-    let more = [put(331, "a", b"new".to_vec())];
+    let more = [put(381, "a", b"new".to_vec())];
     leader.apply(&more).expect("the store works");
     follower.apply(&more).expect("the store works");
     follower.commit_durable().expect("the store works");
@@ -135,8 +135,7 @@ fn a_view_of_a_snapshot_stays_as_it_was_while_the_leader_goes_on() {
     let before = hash(&leader);
     let snapshot = leader.reader().snapshot().expect("a snapshot");
     let mut writer = SnapshotWriter::create(&dir.path("copy")).expect("a file");
-    let mut index = 331;
-    for frame in snapshot {
+    for (index, frame) in (381..).zip(snapshot) {
         writer
             .write(&frame.expect("a frame"))
             .expect("a good frame");
@@ -144,7 +143,6 @@ fn a_view_of_a_snapshot_stays_as_it_was_while_the_leader_goes_on() {
             .apply(&[put(index, "a", vec![1])])
             .expect("the store works");
         leader.commit_durable().expect("the store works");
-        index += 1;
     }
     writer.finish().expect("a whole stream");
     assert_eq!(hash(&open(&dir.path("copy"))), before);
@@ -245,4 +243,44 @@ fn a_receiver_that_stops_early_leaves_the_state_alone() {
     assert!(!dir.path("copy").exists());
     assert!(follower.replace_with(&dir.path("copy")).is_err());
     assert_eq!(hash(&follower), before);
+}
+
+#[test]
+fn defragmenting_gives_space_back_and_changes_nothing_else() {
+    let dir = Dir::new();
+    let mut store = filled(&dir.path("state"));
+    store.commit_durable().expect("the store works");
+    let reader = store.reader();
+    let delete = pb::DeleteRangeRequest {
+        key: Bytes::from_static(b"large/"),
+        range_end: Bytes::from_static(b"large0"),
+        ..pb::DeleteRangeRequest::default()
+    };
+    let revision = reader.view().expect("a view").revision() + 1;
+    let compaction = pb::CompactionRequest {
+        revision,
+        ..pb::CompactionRequest::default()
+    };
+    let entries = [
+        entry(381, Operation::DeleteRange(delete)),
+        entry(382, Operation::Compaction(compaction)),
+    ];
+    store.apply(&entries).expect("the store works");
+    while store.compact_step().expect("the store works") {}
+    let before = reader.view().expect("a view");
+    store.defragment().expect("the store works");
+    let after = reader.view().expect("a view");
+    assert!(after.size_bytes() < before.size_bytes() / 2);
+    assert_eq!(after.hash().ok(), before.hash().ok());
+    assert_eq!(store.durable_log_id(), Some(log_id(382)));
+    assert!(
+        matches!(reader.ring().since(revision, 9), Since::Revisions(found) if found.len() == 1)
+    );
+    store
+        .apply(&[put(383, "a", b"new".to_vec())])
+        .expect("the store works");
+    store.commit_durable().expect("the store works");
+    let hash_before = hash(&store);
+    drop((before, after, reader, store));
+    assert_eq!(hash(&open(&dir.path("state"))), hash_before);
 }

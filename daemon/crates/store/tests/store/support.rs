@@ -10,6 +10,12 @@ use skerry_store::{Applied, ApplyError, Entry, LogId, Options, Payload, Reply, S
 
 pub(crate) const TERM: u64 = 3;
 
+/// How much longer than usual the seeded tests run: `SKERRY_ROUNDS`.
+pub(crate) fn rounds() -> u64 {
+    let rounds = std::env::var("SKERRY_ROUNDS").ok();
+    rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
+}
+
 /// An entry that carries a command.
 pub(crate) fn entry(index: u64, operation: Operation) -> Entry {
     let command = Command {
