@@ -4,6 +4,9 @@
 use std::io::Write;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer as _, Registry, fmt};
 
 /// Starts logging for the life of the process.
 pub(crate) fn start(debug: bool) {
@@ -12,14 +15,21 @@ pub(crate) fn start(debug: bool) {
     } else {
         LevelFilter::INFO
     };
-    let lines = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_max_level(level);
-    let started = if std::env::var_os("JOURNAL_STREAM").is_some() {
-        tracing::subscriber::set_global_default(lines.without_time().finish())
+    // openraft tells every step of an election at INFO; what users need of it our own lines say.
+    let consensus = if debug {
+        LevelFilter::DEBUG
     } else {
-        tracing::subscriber::set_global_default(lines.finish())
+        LevelFilter::WARN
+    };
+    let levels = Targets::new()
+        .with_default(level)
+        .with_target("openraft", consensus);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let started = if std::env::var_os("JOURNAL_STREAM").is_some() {
+        let lines = lines.without_time().with_filter(levels);
+        tracing::subscriber::set_global_default(Registry::default().with(lines))
+    } else {
+        tracing::subscriber::set_global_default(Registry::default().with(lines.with_filter(levels)))
     };
     if started.is_err() {
         tracing::debug!("logging was started before");

@@ -1,10 +1,18 @@
 //! The skerry binary: command line, start-up, shutdown, appliance manners.
 
+mod api_port;
+mod client_channel;
+mod cluster;
 mod command_line;
 mod config;
+mod data_dir;
+mod identity;
+mod kubeconfig;
 mod logging;
 mod member;
+mod membership;
 mod server;
+mod service_manager;
 
 use std::process::ExitCode;
 

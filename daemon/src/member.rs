@@ -1,4 +1,127 @@
-//! wip
-pub(crate) fn run(_w: &[String]) -> anyhow::Result<()> {
-    Ok(())
+//! `skerry member list|remove`: the members of the cluster, asked of this server's etcd port with
+//! the client certificate of its data directory.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use skerry_etcd::rpc::etcdserverpb::cluster_client::ClusterClient;
+use skerry_pki::Clock;
+use skerry_proto::etcdserverpb as pb;
+use tonic::transport::Channel;
+
+use crate::config::Settings;
+use crate::{client_channel, membership};
+
+const USAGE: &str = "\
+usage:
+  skerry member list [flags]            id, state, name, peer URLs, client URLs, learner
+  skerry member remove ID|NAME [flags]  take a member out of the cluster
+
+The flags are those of `skerry server`; --data-dir and --node-ip say which server is asked.
+";
+
+/// How long the cluster may take to answer.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Runs the command that the words ask for.
+pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match words.split_first() {
+        Some((command, flags)) if command == "list" => runtime.block_on(async {
+            let members = list(&mut connect(flags).await?).await?;
+            print(&table(&members))
+        }),
+        Some((command, rest)) if command == "remove" => {
+            let (whom, flags) = rest
+                .split_first()
+                .with_context(|| format!("which member?\n{USAGE}"))?;
+            runtime.block_on(remove(whom, flags))
+        }
+        Some((command, _)) if command == "--help" || command == "-h" => print(USAGE),
+        _ => bail!("member wants list or remove\n{USAGE}"),
+    }
+}
+
+async fn connect(flags: &[String]) -> anyhow::Result<ClusterClient<Channel>> {
+    let settings = Settings::load(flags, std::env::vars()).context("configuration")?;
+    let pki = membership::certificates(&settings, Arc::new(Clock::system()))
+        .context("this node has no certificates of a cluster; give the --data-dir of a server")?;
+    let address = std::net::SocketAddr::new(settings.node_ip, settings.etcd_client_port);
+    let channel =
+        client_channel::connect(address, pki.client_config_etcd()?, ANSWER_TIME_MAX).await?;
+    Ok(ClusterClient::new(channel))
+}
+
+async fn list(client: &mut ClusterClient<Channel>) -> anyhow::Result<Vec<pb::Member>> {
+    let answer = client
+        .member_list(pb::MemberListRequest { linearizable: true })
+        .await;
+    let mut members = answer.map_err(refused)?.into_inner().members;
+    members.sort_unstable_by_key(|member| member.id);
+    Ok(members)
+}
+
+async fn remove(whom: &str, flags: &[String]) -> anyhow::Result<()> {
+    let mut client = connect(flags).await?;
+    let members = list(&mut client).await?;
+    let id = u64::from_str_radix(whom, 16).ok();
+    let found: Vec<&pb::Member> = members
+        .iter()
+        .filter(|member| Some(member.id) == id || member.name == whom)
+        .collect();
+    let member = match found.as_slice() {
+        [member] => *member,
+        [] => bail!(
+            "no member has the id or name '{whom}'; the members are:\n{}",
+            table(&members)
+        ),
+        _ => bail!(
+            "'{whom}' is more than one member's; use the id:\n{}",
+            table(&members)
+        ),
+    };
+    client
+        .member_remove(pb::MemberRemoveRequest { id: member.id })
+        .await
+        .map_err(refused)?;
+    print(&format!(
+        "member {:x} ({}) removed\n",
+        member.id, member.name
+    ))
+}
+
+fn refused(status: tonic::Status) -> anyhow::Error {
+    anyhow::anyhow!("{}", status.message())
+}
+
+fn table(members: &[pb::Member]) -> String {
+    let mut text = String::new();
+    for member in members {
+        let state = if member.name.is_empty() {
+            "unstarted"
+        } else {
+            "started"
+        };
+        let _ = writeln!(
+            text,
+            "{:x}, {state}, {}, {}, {}, {}",
+            member.id,
+            member.name,
+            member.peer_ur_ls.join(","),
+            member.client_ur_ls.join(","),
+            member.is_learner
+        );
+    }
+    text
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("standard output")
 }

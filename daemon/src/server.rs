@@ -1,6 +1,248 @@
-//! wip
+//! `skerry server`, from settings to a member that serves, and back down again.
+//!
+//! The order is the one in which things can fail with a clear word: data directory, ports, then
+//! certificates and membership, then the datastore, then serving. Stopping runs it backwards.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use skerry_consensus::{Config, Consensus, FlushPolicy, Handle, Role, Status};
+use skerry_listen::{Stop, Transport};
+use skerry_pki::Pki;
+use skerry_supervisor::Supervisor;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cluster::LocalCluster;
 use crate::config::Settings;
-pub(crate) fn run(_s: Settings) -> anyhow::Result<()> {
-    crate::logging::start(false);
-    Ok(())
+use crate::membership::{self, Membership};
+use crate::{api_port, data_dir, kubeconfig, logging, service_manager};
+
+/// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
+const CACHE_SHARE: u64 = 8;
+/// redb needs some pages to work with, however small the budget.
+const CACHE_BYTES_MIN: u64 = 1 << 20;
+/// How often certificates are looked at for renewal.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Runs a server until it is told to stop.
+pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
+    logging::start(settings.debug);
+    tracing::info!(
+        version = crate::command_line::version().trim_end(),
+        node = settings.node_name,
+        "starting"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the API runtime")?;
+    runtime.block_on(serve(settings))
+}
+
+/// The sockets of the ports that this thread serves.
+struct Ports {
+    api: TcpListener,
+    etcd: TcpListener,
+    metrics: TcpListener,
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let _lock = data_dir::lock(&settings.data_dir)?;
+    let ports = Ports {
+        api: bind(settings.listen(settings.https_port)).await?,
+        etcd: bind(settings.listen(settings.etcd_client_port)).await?,
+        metrics: bind(settings.metrics_listen()).await?,
+    };
+    let mut stopping = stop_signal()?;
+
+    let member = tokio::select! {
+        member = membership::establish(&settings) => member?,
+        () = &mut stopping => return Ok(()),
+    };
+    service_manager::status("recovering the datastore");
+    let handle = start_datastore(&settings, &member)?;
+    member.confirm(&settings.data_dir)?;
+    let stop = Stop::new();
+    let serving = start_serving(&settings, &member, &handle, ports, &stop)?;
+    kubeconfig::write(&settings, &member.pki)?;
+
+    service_manager::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    let outcome = tokio::select! {
+        () = stopping => Ok(()),
+        fatal = failure(&handle) => Err(anyhow::anyhow!(fatal)),
+        // The rest goes on for as long as the server runs.
+        () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
+        () = report_status(&handle) => Ok(()),
+        () = renew_certificates(&member.pki) => Ok(()),
+    };
+    tracing::info!("stopping");
+    service_manager::tell(&[NotifyState::Stopping]);
+    stop.request();
+    serving.stopped().await;
+    handle.shutdown().await;
+    tracing::info!("stopped");
+    outcome
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
+}
+
+fn start_datastore(settings: &Settings, member: &Membership) -> anyhow::Result<Handle> {
+    let (peer_server_tls, peer_client_tls) = member.pki.peer_configs()?;
+    let cache = (settings.memory_budget / CACHE_SHARE).max(CACHE_BYTES_MIN);
+    let config = Config {
+        cluster_id: member.identity.cluster_id,
+        member_id: member.identity.member_id,
+        member: member.member.clone(),
+        db_dir: settings.data_dir.join("db"),
+        cache_bytes: usize::try_from(cache).unwrap_or(usize::MAX),
+        quota_bytes: settings.quota_bytes,
+        command_bytes_max: Config::COMMAND_BYTES_DEFAULT,
+        flush: FlushPolicy {
+            interval: settings.flush_interval,
+            ..FlushPolicy::default()
+        },
+        heartbeat: settings.heartbeat,
+        election: settings.election,
+        peer_address: settings.listen(settings.etcd_peer_port),
+        peer_server_tls,
+        peer_client_tls,
+    };
+    Consensus::start(config, member.start).context("datastore")
+}
+
+/// The tasks that answer clients.
+struct Serving {
+    etcd: skerry_etcd::Server,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Serving {
+    /// Ends all streams and waits for the calls under way, a few seconds at most.
+    async fn stopped(mut self) {
+        self.etcd.stop();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn start_serving(
+    settings: &Settings,
+    member: &Membership,
+    handle: &Handle,
+    ports: Ports,
+    stop: &Stop,
+) -> anyhow::Result<Serving> {
+    let etcd_tls = member.pki.server_config_etcd()?;
+    let api_tls = member.pki.server_config_api()?;
+    let etcd = skerry_etcd::Server::new(
+        handle.clone(),
+        skerry_etcd::Options {
+            quota_bytes: settings.quota_bytes,
+            election_timeout: settings.election,
+            ..skerry_etcd::Options::default()
+        },
+    );
+    let cluster = LocalCluster::new(handle.clone());
+    let supervisor = Supervisor::new(cluster, &member.pki, &member.token);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(etcd.serve(
+        ports.etcd,
+        Transport::Tls(Arc::new(move || Arc::clone(&etcd_tls))),
+    ));
+    tasks.spawn(etcd.serve_metrics(ports.metrics));
+    tasks.spawn(skerry_listen::serve(
+        ports.api,
+        Transport::Tls(Arc::new(move || Arc::clone(&api_tls))),
+        api_port::ApiPort::new(supervisor),
+        stop.clone(),
+    ));
+    Ok(Serving { etcd, tasks })
+}
+
+/// Ends once the process is asked to stop.
+fn stop_signal() -> anyhow::Result<std::pin::Pin<Box<impl Future<Output = ()>>>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }))
+}
+
+/// Ends with the reason once this member cannot go on.
+async fn failure(handle: &Handle) -> String {
+    let mut status = handle.watch_status();
+    loop {
+        if let Some(fatal) = &status.borrow_and_update().fatal {
+            return fatal.clone();
+        }
+        if status.changed().await.is_err() {
+            return "consensus has stopped".to_owned();
+        }
+    }
+}
+
+/// Tells systemd, and the log, who leads whenever that changes.
+async fn report_status(handle: &Handle) {
+    let mut watched = handle.watch_status();
+    let mut told = String::new();
+    loop {
+        let line = status_line(&watched.borrow_and_update());
+        if line != told {
+            tracing::info!("{line}");
+            service_manager::status(&line);
+            told = line;
+        }
+        if watched.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+fn status_line(status: &Status) -> String {
+    let role = match status.role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
+    };
+    let leader = match status.leader {
+        Some(_) => "",
+        None => ", no leader: read-only",
+    };
+    let (count, plural) = match status.members.len() {
+        1 => (1, ""),
+        count => (count, "s"),
+    };
+    format!(
+        "{role} of {count} member{plural}, term {}{leader}",
+        status.term
+    )
+}
+
+fn pulses(handle: &Handle) -> service_manager::Pulses {
+    let pulse = handle.pulse();
+    [pulse.consensus, pulse.log, pulse.store]
+}
+
+/// Renews certificates while the server runs; connections go on.
+async fn renew_certificates(pki: &Pki) {
+    let mut tick = tokio::time::interval(RENEWAL_INTERVAL);
+    loop {
+        tick.tick().await;
+        match pki.renew_due() {
+            Ok(renewed) if renewed.is_empty() => {}
+            Ok(renewed) => tracing::info!(?renewed, "certificates were renewed"),
+            Err(error) => tracing::error!(%error, "a certificate could not be renewed"),
+        }
+    }
 }

@@ -1,0 +1,175 @@
+//! One connection from accept to close.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::limits::{
+    CONNECTION_WINDOW_BYTES, HANDSHAKE_TIME_MAX, HEADER_BYTES_MAX, HTTP1_BUFFER_BYTES_MAX,
+    HTTP1_HEADER_TIME_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, SHUTDOWN_TIME_MAX,
+    STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
+};
+use crate::{Handler, Peer, Slot, Stop, Transport};
+
+/// What every HTTP/2 connection starts with (RFC 9113, 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Between two looks at the first bytes of a plaintext connection.
+const PEEK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Which HTTP the client speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+/// Serves one connection until either side closes it.
+pub(crate) async fn run<H: Handler>(
+    stream: TcpStream,
+    transport: Transport,
+    handler: H,
+    stop: Stop,
+    slot: Slot,
+) {
+    let Slot {
+        connection: _connection,
+        handshake,
+    } = slot;
+    let Ok(address) = stream.peer_addr() else {
+        return;
+    };
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%address, %error, "cannot set TCP_NODELAY");
+    }
+    match transport {
+        Transport::Plaintext => {
+            let version = tokio::time::timeout(HANDSHAKE_TIME_MAX, plaintext_version(&stream));
+            let Ok(Ok(version)) = version.await else {
+                return;
+            };
+            drop(handshake);
+            let peer = Peer::new(address, None);
+            converse(stream, version, peer, handler, stop).await;
+        }
+        Transport::Tls(config) => {
+            let accept = TlsAcceptor::from(config()).accept(stream);
+            let stream = match tokio::time::timeout(HANDSHAKE_TIME_MAX, accept).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    tracing::debug!(%address, %error, "TLS handshake failed");
+                    return;
+                }
+                Err(_) => {
+                    tracing::debug!(%address, "TLS handshake took too long");
+                    return;
+                }
+            };
+            drop(handshake);
+            let session = stream.get_ref().1;
+            let version = match session.alpn_protocol() {
+                Some(b"h2") => Version::Two,
+                _ => Version::One,
+            };
+            let peer = Peer::new(address, session.peer_certificates());
+            converse(stream, version, peer, handler, stop).await;
+        }
+    }
+}
+
+/// Looks at the first bytes without taking them.
+async fn plaintext_version(stream: &TcpStream) -> io::Result<Version> {
+    let mut first = [0; HTTP2_PREFACE.len()];
+    loop {
+        stream.readable().await?;
+        let count = stream.peek(&mut first).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let seen = &first[..count];
+        if !HTTP2_PREFACE.starts_with(seen) {
+            return Ok(Version::One);
+        }
+        // Three bytes tell HTTP/2 from every method of HTTP/1.1.
+        if count >= 3 {
+            return Ok(Version::Two);
+        }
+        // What was peeked at stays readable: without a pause this would spin.
+        tokio::time::sleep(PEEK_PAUSE).await;
+    }
+}
+
+async fn converse<S, H>(stream: S, version: Version, peer: Peer, handler: H, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let peer = Arc::new(peer);
+    let address = peer.address;
+    let service = service_fn(move |request| {
+        let response = handler.clone().handle(Arc::clone(&peer), request);
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    let stream = TokioIo::new(stream);
+    let ended = match version {
+        Version::Two => {
+            let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .auto_date_header(false)
+                .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .max_send_buf_size(STREAM_SEND_BYTES_MAX)
+                .max_header_list_size(HEADER_BYTES_MAX)
+                .keep_alive_interval(KEEPALIVE_INTERVAL)
+                .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+                .serve_connection(stream, service);
+            until_stopped(connection, stop, |connection| {
+                connection.graceful_shutdown()
+            })
+            .await
+        }
+        Version::One => {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HTTP1_HEADER_TIME_MAX)
+                .max_buf_size(HTTP1_BUFFER_BYTES_MAX)
+                .serve_connection(stream, service);
+            until_stopped(connection, stop, |connection| {
+                connection.graceful_shutdown()
+            })
+            .await
+        }
+    };
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%address, %error, "connection ended"),
+        None => tracing::debug!(%address, "connection did not end in time"),
+    }
+}
+
+/// Drives a connection; once the server stops, lets what is under way finish, for a while.
+async fn until_stopped<C: Future>(
+    connection: C,
+    stop: Stop,
+    graceful_shutdown: impl FnOnce(Pin<&mut C>),
+) -> Option<C::Output> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return Some(ended),
+        () = stop.requested() => {}
+    }
+    graceful_shutdown(connection.as_mut());
+    tokio::time::timeout(SHUTDOWN_TIME_MAX, connection)
+        .await
+        .ok()
+}

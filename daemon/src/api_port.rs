@@ -1,0 +1,35 @@
+//! What 6443 answers: joining and health. The Kubernetes API will be served beside them.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use skerry_listen::{Handler, Peer};
+use skerry_supervisor::{ReplyBody, Supervisor};
+
+use crate::cluster::LocalCluster;
+
+/// The handler of the port.
+#[derive(Clone)]
+pub(crate) struct ApiPort {
+    supervisor: Supervisor<LocalCluster>,
+}
+
+impl ApiPort {
+    pub(crate) fn new(supervisor: Supervisor<LocalCluster>) -> Self {
+        Self { supervisor }
+    }
+}
+
+impl Handler for ApiPort {
+    type Body = ReplyBody;
+
+    fn handle(
+        self,
+        _peer: Arc<Peer>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
+        async move { self.supervisor.handle(request).await }
+    }
+}

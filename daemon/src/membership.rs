@@ -1,0 +1,160 @@
+//! How this server comes to be a member: it is one already, it forms a cluster of one, or it joins.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use skerry_consensus::{Member, Start};
+use skerry_pki::{CaHash, Clock, Pki, Token, TokenFile};
+use skerry_supervisor::{Me, ServerUrl};
+
+use crate::config::Settings;
+use crate::identity::Identity;
+use crate::service_manager;
+
+/// All that the datastore needs to know of this member.
+pub(crate) struct Membership {
+    pub(crate) identity: Identity,
+    pub(crate) member: Member,
+    pub(crate) start: Start,
+    pub(crate) pki: Arc<Pki>,
+    pub(crate) token: Token,
+    /// The identity is to be written once the datastore stands: until then, forming may be
+    /// repeated.
+    unconfirmed: bool,
+}
+
+impl Membership {
+    /// The datastore of a new cluster stands: from now on this is a member.
+    pub(crate) fn confirm(&self, data_dir: &Path) -> anyhow::Result<()> {
+        if self.unconfirmed {
+            self.identity.save(data_dir)?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds out which member this is; joins or prepares to form if it is none yet.
+pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership> {
+    let clock = Arc::new(Clock::system());
+    let given = settings
+        .token
+        .as_deref()
+        .map(Token::parse)
+        .transpose()
+        .context("token")?;
+    let (identity, start) = match Identity::load(&settings.data_dir)? {
+        Some(identity) => {
+            // Joining may be repeated: the first start may have been cut short.
+            let first = identity.member_id == skerry_store::FIRST_MEMBER_ID;
+            (
+                Some(identity),
+                if first { Start::Restart } else { Start::Join },
+            )
+        }
+        None => {
+            let servers = other_servers(settings)?;
+            if servers.is_empty() {
+                (None, Start::Form)
+            } else {
+                let token = given.as_ref().context(
+                    "joining a cluster needs its token: give --token or --token-file, as in <data-dir>/token of a server",
+                )?;
+                (
+                    Some(join(settings, &servers, token, &clock).await?),
+                    Start::Join,
+                )
+            }
+        }
+    };
+    // Only a new cluster makes authorities; a member has them already.
+    let pki = match &identity {
+        Some(_) => certificates(settings, clock)?,
+        None => Pki::load_or_create(&settings.data_dir, pki_identity(settings), clock)?,
+    };
+    let token = TokenFile::of(&settings.data_dir).load_or_create(given.as_ref(), pki.ca_hash())?;
+    let unconfirmed = identity.is_none();
+    let identity = identity.unwrap_or_else(|| Identity {
+        cluster_id: cluster_id(&pki.ca_hash()),
+        member_id: skerry_store::FIRST_MEMBER_ID,
+        node_name: settings.node_name.clone(),
+    });
+    let member = Member {
+        name: settings.node_name.clone(),
+        peer_urls: vec![settings.peer_url()],
+        client_urls: vec![settings.client_url()],
+    };
+    Ok(Membership {
+        identity,
+        member,
+        start,
+        pki: Arc::new(pki),
+        token,
+        unconfirmed,
+    })
+}
+
+/// The servers to join, but for this one.
+fn other_servers(settings: &Settings) -> anyhow::Result<Vec<ServerUrl>> {
+    let own = format!(
+        "https://{}",
+        std::net::SocketAddr::new(settings.node_ip, settings.https_port)
+    );
+    settings
+        .servers
+        .iter()
+        .filter(|url| url.trim_end_matches('/') != own)
+        .map(|url| url.parse().with_context(|| format!("server '{url}'")))
+        .collect()
+}
+
+async fn join(
+    settings: &Settings,
+    servers: &[ServerUrl],
+    token: &Token,
+    clock: &Arc<Clock>,
+) -> anyhow::Result<Identity> {
+    service_manager::status("joining the cluster");
+    let me = Me {
+        name: settings.node_name.clone(),
+        peer_urls: vec![settings.peer_url()],
+        client_urls: vec![settings.client_url()],
+        cluster_id: None,
+    };
+    let joined =
+        skerry_supervisor::join(servers, token, &me, &settings.data_dir, clock, None).await?;
+    tracing::info!(server = %joined.server, member = joined.member_id, "joined the cluster");
+    let identity = Identity {
+        cluster_id: joined.cluster_id,
+        member_id: joined.member_id,
+        node_name: settings.node_name.clone(),
+    };
+    identity.save(&settings.data_dir)?;
+    Ok(identity)
+}
+
+/// The certificates of a server that is a member already.
+pub(crate) fn certificates(settings: &Settings, clock: Arc<Clock>) -> anyhow::Result<Pki> {
+    Ok(Pki::load(
+        &settings.data_dir,
+        pki_identity(settings),
+        clock,
+    )?)
+}
+
+fn pki_identity(settings: &Settings) -> skerry_pki::Identity {
+    let mut ips = vec![settings.node_ip, settings.advertise];
+    if !settings.bind.is_unspecified() {
+        ips.push(settings.bind);
+    }
+    ips.sort_unstable();
+    ips.dedup();
+    let mut identity = skerry_pki::Identity::new(settings.node_name.clone(), ips);
+    identity.tls_sans.clone_from(&settings.tls_san);
+    identity
+}
+
+/// The cluster's id: the first bytes of the hash that its join tokens pin.
+fn cluster_id(ca_hash: &CaHash) -> u64 {
+    u64::from_str_radix(&ca_hash.to_string()[..16], 16).expect("a hash is 64 hex digits")
+}
