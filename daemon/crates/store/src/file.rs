@@ -74,11 +74,22 @@ impl StateFile {
         if file.metadata().map_err(io_error(path))?.len() == 0 {
             return Err(corrupt(path, "the file is empty"));
         }
-        mark_for_check(path).map_err(io_error(&mark))?;
+        // A full disk must not keep the member from starting: without the mark, it starts.
+        if let Err(error) = mark_for_check(path) {
+            tracing::warn!(path = %mark.display(), %error, "cannot mark the state for a check");
+        }
         let backend = FileBackend::new(file).map_err(|error| open_error(path, error))?;
-        let opened = Self::open_backend(backend, path, cache_bytes, full_check)?;
-        fs::remove_file(&mark).map_err(io_error(&mark))?;
-        Ok(opened)
+        let opened = Self::open_backend(backend, path, cache_bytes, full_check);
+        let damaged = matches!(opened, Err(StoreError::Corrupt { .. }));
+        // A file that another process has open says nothing of its state.
+        let checked = opened.is_ok() || !full_check;
+        if checked
+            && !damaged
+            && let Err(error) = fs::remove_file(&mark)
+        {
+            tracing::warn!(path = %mark.display(), %error, "the next start will check the state");
+        }
+        opened
     }
 
     /// As [`open`](Self::open), on any storage; `path` is what errors name.

@@ -219,3 +219,15 @@ fn a_stop_while_the_file_is_made_leaves_nothing_in_the_way() {
     assert_eq!(hash(&store).ok(), state.hashes.first().copied());
     assert!(!state.dir.path().join("state.redb.new").exists());
 }
+
+#[test]
+fn a_second_process_is_told_that_the_state_is_open_and_asks_for_no_check() {
+    let state = State::new();
+    let first = state.open().expect("a good state");
+    let error = state.open().expect_err("it is open");
+    assert!(matches!(error, StoreError::Open { .. }), "{error}");
+    assert!(error.to_string().contains("state.redb"));
+    assert!(!state.mark().exists());
+    drop(first);
+    state.open().expect("it is free again");
+}
