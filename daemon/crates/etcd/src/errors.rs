@@ -40,7 +40,6 @@ refusals! {
     LEASE_NOT_FOUND = NotFound, "requested lease not found";
     LEASE_EXISTS = FailedPrecondition, "lease already exists";
     LEASE_TTL_TOO_LARGE = OutOfRange, "too large lease TTL";
-    WATCH_CANCELED = Cancelled, "watch canceled";
     MEMBER_EXISTS = FailedPrecondition, "member ID already exist";
     PEER_URL_EXISTS = FailedPrecondition, "Peer URLs already exists";
     // etcd hands this one out without its code.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use crate::serve::Peer;
+use skerry_listen::Peer;
 
 /// gRPC metadata or HTTP headers (a token, wishes) and the connection they came over.
 #[derive(Clone)]

@@ -6,6 +6,8 @@
 //! Texts of protocol errors are grpc-go's, which is what etcd's clients are used to.
 
 mod body;
+mod request_body;
+mod stream;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response, header};
@@ -15,11 +17,13 @@ use prost::Message;
 use tonic::{Code, Status};
 
 pub(crate) use body::Body;
+pub(crate) use request_body::RequestBody;
+pub(crate) use stream::Answers;
 
 use crate::limits::MESSAGE_BYTES_MAX;
 
 /// Compression flag and length in front of every message.
-const FRAME_HEADER_BYTES: usize = 5;
+pub(crate) const FRAME_HEADER_BYTES: usize = 5;
 
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_STATUS: http::HeaderName = http::HeaderName::from_static("grpc-status");
@@ -137,15 +141,30 @@ fn refuse_compressed(headers: &HeaderMap) -> Status {
     }
 }
 
+/// The messages that a client streams.
+pub(crate) fn requests<M>(body: RequestBody) -> tonic::Streaming<M>
+where
+    M: Message + Default + Send + 'static,
+{
+    let decoder = crate::codec::Prost::<M>::default();
+    tonic::Streaming::new_request(decoder, body, None, Some(MESSAGE_BYTES_MAX))
+}
+
 /// Encodes the one message of an answer.
 pub(crate) fn frame<M: Message>(message: &M) -> Bytes {
-    let length = message.encoded_len();
-    let mut frame = BytesMut::with_capacity(FRAME_HEADER_BYTES + length);
-    frame.put_u8(0);
-    // Answers are bounded far below 4 GiB by the limits on what is read at once.
-    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    message.encode_raw(&mut frame);
+    let mut frame = BytesMut::new();
+    put_frame(&mut frame, message);
     frame.freeze()
+}
+
+/// Adds a message to others.
+fn put_frame<M: Message>(out: &mut BytesMut, message: &M) {
+    let length = message.encoded_len();
+    out.reserve(FRAME_HEADER_BYTES + length);
+    out.put_u8(0);
+    // Answers are bounded far below 4 GiB by the limits on what is read at once.
+    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    message.encode_raw(out);
 }
 
 /// The answer to a unary call.
@@ -168,9 +187,19 @@ pub(crate) fn refuse(status: Status) -> Response<Body> {
 }
 
 /// The trailers of a call that went well.
-pub(crate) fn ok_trailers() -> HeaderMap {
+fn ok_trailers() -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+    trailers
+}
+
+/// The trailers of a stream that ends with this status.
+pub(crate) fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    if let Err(unfit) = status.add_header(&mut trailers) {
+        // Its text is no header, even escaped: the code alone has to do.
+        trailers.insert(GRPC_STATUS, HeaderValue::from(unfit.code() as i32));
+    }
     trailers
 }
 

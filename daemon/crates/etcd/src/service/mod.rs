@@ -1,0 +1,14 @@
+//! etcd's services, one a file: each checks its request, asks the state or consensus, answers.
+
+mod cluster;
+mod election;
+mod events;
+mod health;
+mod kv;
+mod lease;
+mod lock;
+mod maintenance;
+mod queue;
+mod snapshot;
+
+pub(crate) use kv::unexpected;
