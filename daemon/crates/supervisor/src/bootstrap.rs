@@ -3,15 +3,19 @@
 //! Travels to it, and lies in the replicated store, encrypted under the join token's password.
 //! Knows nothing about HTTP.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use skerry_consensus::ReadError;
 use skerry_pki::{AuthorityFiles, CaHash, Password, Pki};
 use zeroize::Zeroizing;
 
 use crate::cluster::Cluster;
 use crate::envelope::{self, Sealer};
 use crate::error::BootstrapError;
+use crate::limits::{RETRY_PAUSE_MAX, STORE_BOOTSTRAP_PAUSE_MIN, STORE_BOOTSTRAP_TIME_MAX};
 
 /// Hex digits of the password's hash in the name of the stored copy, as in K3s.
 const KEY_HASH_DIGITS: usize = 12;
@@ -81,8 +85,39 @@ pub fn bootstrap_key(password: &Password) -> String {
 }
 
 /// Puts the encrypted bootstrap data into the replicated store, unless it is there. For the first
-/// member, once it has formed the cluster.
+/// member, once it has started; waits for the cluster to have a leader,
+/// [`STORE_BOOTSTRAP_TIME_MAX`] at most.
 pub async fn store_bootstrap(
+    cluster: &impl Cluster,
+    pki: &Pki,
+    password: &Password,
+) -> Result<(), BootstrapError> {
+    store_within(STORE_BOOTSTRAP_TIME_MAX, cluster, pki, password).await
+}
+
+async fn store_within(
+    time_max: Duration,
+    cluster: &impl Cluster,
+    pki: &Pki,
+    password: &Password,
+) -> Result<(), BootstrapError> {
+    let started = Instant::now();
+    let mut pause = STORE_BOOTSTRAP_PAUSE_MIN;
+    loop {
+        match try_store_bootstrap(cluster, pki, password).await {
+            Err(BootstrapError::Read(error)) if !matches!(error, ReadError::Stopped) => {
+                if started.elapsed() + pause > time_max {
+                    return Err(error.into());
+                }
+            }
+            outcome => return outcome,
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_PAUSE_MAX);
+    }
+}
+
+async fn try_store_bootstrap(
     cluster: &impl Cluster,
     pki: &Pki,
     password: &Password,
@@ -143,6 +178,26 @@ mod tests {
             matches!(error, BootstrapError::Envelope(EnvelopeError::Password)),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn storing_waits_for_a_leader_but_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let pki = pki(folder.path());
+        let password = Password::new("secret").unwrap();
+        let cluster = FakeCluster::of_one();
+        cluster.change(|fake| fake.linearize = Err(ReadError::NoLeader));
+        let stored = store_within(Duration::ZERO, &cluster, &pki, &password).await;
+        assert!(
+            matches!(stored, Err(BootstrapError::Read(ReadError::NoLeader))),
+            "{stored:?}"
+        );
+        let healing = Arc::clone(&cluster);
+        let healed = tokio::spawn(async move {
+            healing.change(|fake| fake.linearize = Ok(()));
+        });
+        store_bootstrap(&cluster, &pki, &password).await.unwrap();
+        healed.await.unwrap();
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod join;
 #[cfg(test)]
 mod join_test;
 pub mod limits;
+mod member;
 mod message;
 mod refusal;
 mod reply;

@@ -49,3 +49,7 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest pause between rounds.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Time that storing the bootstrap data waits for a leader.
+pub const STORE_BOOTSTRAP_TIME_MAX: Duration = Duration::from_secs(60);
+/// Pause after the first try to store it; later ones are longer.
+pub const STORE_BOOTSTRAP_PAUSE_MIN: Duration = Duration::from_millis(50);
