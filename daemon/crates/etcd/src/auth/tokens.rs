@@ -18,7 +18,7 @@ pub(super) enum Tokens {
     /// Made by applying a command, so that all members know them.
     Simple(Arc<SimpleTokens>),
     /// Signed by the member that checked the password.
-    Jwt(Jwt),
+    Jwt(Box<Jwt>),
 }
 
 impl Tokens {
@@ -31,7 +31,7 @@ impl Tokens {
                 rules.listen(move |change| heeding.heed(change));
                 Ok(Tokens::Simple(tokens))
             }
-            TokenOptions::Jwt(options) => Jwt::open(options).map(Tokens::Jwt),
+            TokenOptions::Jwt(options) => Ok(Tokens::Jwt(Box::new(Jwt::open(options)?))),
         }
     }
 

@@ -92,7 +92,7 @@ where
         .call(grpc_request(method_path, &parts.headers, frames))
         .await;
     if method.server_streams {
-        response::many(schema, method.output, response)
+        response::many(schema, method.output, response).await
     } else {
         response::single(schema, method.output, response).await
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::{Body as HttpBody, Frame};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, BodyStream, StreamBody};
 use tonic::Status;
 
 use super::limits::{ANSWER_BYTES_MAX, INLINE_BYTES_MAX};
@@ -51,21 +52,32 @@ pub(super) async fn single(
     }
 }
 
-/// The answer to a call that streams: a line of JSON for every message.
-pub(super) fn many(
+/// The answer to a call that streams: a line of JSON for every message. Waits for the first, as a
+/// call that fails before it is answered with the HTTP status of its code.
+pub(super) async fn many(
     schema: Arc<Schema>,
     output: MessageIndex,
     response: Response<Body>,
 ) -> Response<Body> {
-    match refused(response.headers()) {
-        Some(status) => refusal::stream_answer(&status),
-        None => begin(Body::stream(Lines {
-            schema,
-            output,
-            body: response.into_body(),
-            pending: BytesMut::new(),
-            ended: false,
-        })),
+    if let Some(status) = refused(response.headers()) {
+        return refusal::stream_answer(&status);
+    }
+    let mut lines = Lines {
+        schema,
+        output,
+        body: response.into_body(),
+        pending: BytesMut::new(),
+        ended: false,
+    };
+    match std::future::poll_fn(|cx| lines.poll_line(cx)).await {
+        Some(Ok(first)) => {
+            let first = futures_util::stream::iter([Ok(Frame::data(first))]);
+            begin(Body::stream(StreamBody::new(
+                first.chain(BodyStream::new(lines)),
+            )))
+        }
+        Some(Err(status)) => refusal::stream_answer(&status),
+        None => begin(Body::Empty),
     }
 }
 
@@ -146,17 +158,42 @@ struct Lines {
 }
 
 impl Lines {
+    /// The next line, or why there are no more.
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+        let line = ready!(self.poll_message(cx)).map(|message| self.line(&message?));
+        self.ended = !matches!(line, Some(Ok(_)));
+        Poll::Ready(line)
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+        loop {
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            if let Some(message) = next_message(&mut self.pending).transpose() {
+                return Poll::Ready(Some(message));
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) => self.pending.extend_from_slice(&piece),
+                    Err(frame) => {
+                        if let Some(status) = frame.trailers_ref().and_then(refused) {
+                            return Poll::Ready(Some(Err(status)));
+                        }
+                    }
+                },
+                Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
     fn line(&self, message: &[u8]) -> Result<Bytes, Status> {
         let mut json = b"{\"result\":".to_vec();
         to_json::write(&self.schema, self.output, message, &mut json)
             .map_err(|error| Status::internal(error.to_string()))?;
         json.extend_from_slice(b"}\n");
         Ok(json.into())
-    }
-
-    fn fail(&mut self, status: &Status) -> Option<Result<Frame<Bytes>, Status>> {
-        self.ended = true;
-        Some(Ok(Frame::data(refusal::stream_chunk(status).into())))
     }
 }
 
@@ -168,32 +205,10 @@ impl HttpBody for Lines {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        loop {
-            if self.ended {
-                return Poll::Ready(None);
-            }
-            let line = match next_message(&mut self.pending) {
-                Ok(Some(message)) => self.line(&message).map(Some),
-                Ok(None) => Ok(None),
-                Err(status) => Err(status),
-            };
-            match line {
-                Ok(Some(line)) => return Poll::Ready(Some(Ok(Frame::data(line)))),
-                Ok(None) => {}
-                Err(status) => return Poll::Ready(self.fail(&status)),
-            }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(piece) => self.pending.extend_from_slice(&piece),
-                    Err(frame) => {
-                        if let Some(status) = frame.trailers_ref().and_then(refused) {
-                            return Poll::Ready(self.fail(&status));
-                        }
-                    }
-                },
-                Some(Err(status)) => return Poll::Ready(self.fail(&status)),
-                None => self.ended = true,
-            }
-        }
+        let line = ready!(self.poll_line(cx));
+        // A failure is the last line of a body that goes well as far as HTTP can tell.
+        let line =
+            line.map(|line| line.unwrap_or_else(|status| refusal::stream_chunk(&status).into()));
+        Poll::Ready(line.map(|line| Ok(Frame::data(line))))
     }
 }
