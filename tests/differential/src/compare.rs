@@ -41,7 +41,8 @@ impl Pair {
 }
 
 /// The shortest lease follows from these, so both sides have the same.
-const TIMING: [&str; 2] = ["--heartbeat-interval=100", "--election-timeout=1000"];
+const HEARTBEAT_MS: u32 = 100;
+const ELECTION_MS: u32 = 1_000;
 
 /// The first step that was answered differently.
 #[derive(Debug, Clone)]
@@ -68,10 +69,10 @@ pub async fn run(
     script: &[Step],
     coverage: &mut Coverage,
 ) -> Result<Option<Difference>> {
-    let reference = start(pair.reference, &[], "")
+    let reference = start(pair.reference, &[])
         .await
         .context("start the reference")?;
-    let tested = start(pair.tested, &pair.tested_flags, "")
+    let tested = start(pair.tested, &pair.tested_flags)
         .await
         .context("start the tested")?;
     let (mut left, mut right) = (Side::new(&reference)?, Side::new(&tested)?);
@@ -110,12 +111,23 @@ pub async fn run(
     Ok(None)
 }
 
-async fn start(which: (Kind, usize), flags: &[String], common_name: &str) -> Result<Cluster> {
-    let timing = TIMING.iter().map(ToString::to_string);
-    let fast = (which.0 == Kind::Etcd).then(|| String::from("--unsafe-no-fsync"));
+async fn start(which: (Kind, usize), flags: &[String]) -> Result<Cluster> {
+    let (unit, more) = match which.0 {
+        // What is compared needs no durability.
+        Kind::Etcd => ("", Some("--unsafe-no-fsync")),
+        Kind::Skerry => ("ms", None),
+    };
+    let timing = [
+        format!("--heartbeat-interval={HEARTBEAT_MS}{unit}"),
+        format!("--election-timeout={ELECTION_MS}{unit}"),
+    ];
+    let more = more.map(String::from);
     let options = Options {
-        flags: timing.chain(fast).chain(flags.iter().cloned()).collect(),
-        client_common_name: common_name.to_owned(),
+        flags: timing
+            .into_iter()
+            .chain(more)
+            .chain(flags.iter().cloned())
+            .collect(),
         ..Options::default()
     };
     Cluster::start(which.0, which.1, &options).await

@@ -85,7 +85,7 @@ fn drop_and_wait(
 
 #[tokio::test]
 async fn elect_campaigns_and_observes() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+    let both = Both::start(1, [&[], &[]]).await.unwrap();
     let mut leader = both.start_background("elect name first", "").unwrap();
     leader.wait_for(|text| text.contains("first")).unwrap();
     let mut observer = both.start_background("elect -l name", "").unwrap();

@@ -25,7 +25,7 @@ pub use cluster::{Cluster, Kind, Options};
 pub use connect::{Client, Token, connect, connect_lazy};
 pub use credentials::{Authority, Credentials};
 pub use member::{Member, Signal};
-pub use peers::{etcd_binary, etcdctl_binary, etcdutl_binary, skerry_binary};
+pub use peers::{etcd_binary, etcdctl_binary, etcdutl_binary, peers_folder, skerry_binary};
 pub use seed::Random;
 pub use skerry_proto as proto;
 pub use wait::{eventually, eventually_async};

@@ -45,7 +45,7 @@ pub fn etcdutl_binary() -> Result<PathBuf> {
 }
 
 /// The folder that `tests/run` unpacks peers into.
-fn peers_folder() -> PathBuf {
+pub fn peers_folder() -> PathBuf {
     if let Some(path) = std::env::var_os("SKERRY_PEERS") {
         return PathBuf::from(path);
     }
