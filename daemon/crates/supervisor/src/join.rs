@@ -154,7 +154,10 @@ impl Joiner<'_> {
                     return Err(error);
                 }
                 Err(Attempt::No(error)) => {
-                    tracing::warn!(%error, "a server did not take this node in");
+                    // The only one's "no" is what the caller gets to say.
+                    if servers.len() > 1 {
+                        tracing::warn!(%error, "a server did not take this node in");
+                    }
                     no.get_or_insert(error);
                 }
             }
