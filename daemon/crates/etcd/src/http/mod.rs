@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use serde_json::json;
 
 use crate::api::Api;
 use crate::grpc::Body;
@@ -40,9 +39,9 @@ pub(crate) async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Respons
     let query = request.uri().query().unwrap_or("");
     match path {
         "/version" => {
-            let versions =
-                json!({ "etcdserver": version::SERVER, "etcdcluster": version::CLUSTER });
-            content(StatusCode::OK, JSON, versions.to_string())
+            let (server, cluster) = (version::SERVER, version::CLUSTER);
+            let versions = format!("{{\"etcdserver\":\"{server}\",\"etcdcluster\":\"{cluster}\"}}");
+            content(StatusCode::OK, JSON, versions)
         }
         "/metrics" => content(StatusCode::OK, METRICS, metrics::render(&api)),
         "/health" => health::health(&api, query).await,
