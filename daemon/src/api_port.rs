@@ -5,19 +5,18 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use skerry_consensus::Handle;
 use skerry_listen::{Handler, Peer};
 use skerry_supervisor::{ReplyBody, Supervisor};
-
-use crate::cluster::LocalCluster;
 
 /// The handler of the port.
 #[derive(Clone)]
 pub(crate) struct ApiPort {
-    supervisor: Supervisor<LocalCluster>,
+    supervisor: Supervisor<Handle>,
 }
 
 impl ApiPort {
-    pub(crate) fn new(supervisor: Supervisor<LocalCluster>) -> Self {
+    pub(crate) fn new(supervisor: Supervisor<Handle>) -> Self {
         Self { supervisor }
     }
 }

@@ -2,7 +2,6 @@
 
 mod api_port;
 mod client_channel;
-mod cluster;
 mod command_line;
 mod config;
 mod data_dir;

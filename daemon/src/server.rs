@@ -11,12 +11,11 @@ use anyhow::Context as _;
 use sd_notify::NotifyState;
 use skerry_consensus::{Config, Consensus, FlushPolicy, Handle, Role, Status};
 use skerry_listen::{Stop, Transport};
-use skerry_pki::Pki;
+use skerry_pki::{Leaf, Pki};
 use skerry_supervisor::Supervisor;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cluster::LocalCluster;
 use crate::config::Settings;
 use crate::membership::{self, Membership};
 use crate::{api_port, data_dir, kubeconfig, logging, service_manager};
@@ -77,7 +76,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         // The rest goes on for as long as the server runs.
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
         () = report_status(&handle) => Ok(()),
-        () = renew_certificates(&member.pki) => Ok(()),
+        () = renew_certificates(&settings, &member.pki) => Ok(()),
     };
     tracing::info!("stopping");
     service_manager::tell(&[NotifyState::Stopping]);
@@ -149,8 +148,7 @@ fn start_serving(
             ..skerry_etcd::Options::default()
         },
     );
-    let cluster = LocalCluster::new(handle.clone());
-    let supervisor = Supervisor::new(cluster, &member.pki, &member.token);
+    let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(etcd.serve(
         ports.etcd,
@@ -235,13 +233,21 @@ fn pulses(handle: &Handle) -> service_manager::Pulses {
 }
 
 /// Renews certificates while the server runs; connections go on.
-async fn renew_certificates(pki: &Pki) {
+async fn renew_certificates(settings: &Settings, pki: &Pki) {
     let mut tick = tokio::time::interval(RENEWAL_INTERVAL);
     loop {
         tick.tick().await;
         match pki.renew_due() {
             Ok(renewed) if renewed.is_empty() => {}
-            Ok(renewed) => tracing::info!(?renewed, "certificates were renewed"),
+            Ok(renewed) => {
+                tracing::info!(?renewed, "certificates were renewed");
+                // The administrator's certificate stands in the kubeconfig too.
+                if renewed.contains(&Leaf::Admin)
+                    && let Err(error) = kubeconfig::write(settings, pki)
+                {
+                    tracing::error!(%error, "the kubeconfig could not be written again");
+                }
+            }
             Err(error) => tracing::error!(%error, "a certificate could not be renewed"),
         }
     }
