@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod auth;
+mod chunks;
 mod compact;
 mod entry;
 mod error;
@@ -38,6 +39,7 @@ mod varint;
 mod view;
 mod watch;
 
+pub use chunks::RangeChunks;
 pub use entry::{Applied, Entry, LogId, Payload, Reply};
 pub use error::{ApplyError, QueryError, StoreError};
 pub use file::mark_for_check;
@@ -49,5 +51,5 @@ pub use ring::{EventRing, Since};
 pub use snapshot::{SnapshotMeta, SnapshotReader, SnapshotWriter};
 pub use state::FIRST_MEMBER_ID;
 pub use store::{AppliedBatch, Options, Store, Undurable};
-pub use view::{History, RangeChunks, View};
+pub use view::{History, View};
 pub use watch::{WatchIndex, WatcherId};

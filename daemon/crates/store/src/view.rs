@@ -14,6 +14,7 @@ use skerry_proto::command::MemberAttributes;
 use skerry_proto::{etcdserverpb as pb, mvccpb};
 
 use crate::apply::{self, Alarms};
+use crate::chunks::RangeChunks;
 use crate::fault::Fault;
 use crate::file::StateFile;
 use crate::keyspace::{self, Keyspace};
@@ -161,11 +162,7 @@ impl View {
             let readable = range::readable(snapshot.window(), revision);
             readable.map_err(Fault::from)
         })?;
-        Ok(RangeChunks {
-            view: self.clone(),
-            rest: Some(keys),
-            revision,
-        })
+        Ok(RangeChunks::new(self.clone(), keys, revision))
     }
 
     /// Events from a revision on, all events of a revision together, until about `bytes_max`
@@ -351,61 +348,6 @@ impl Snapshot {
             }
         }
         Ok(history)
-    }
-}
-
-/// The keys of a range, chunk by chunk; see [`View::range_chunks`].
-#[derive(Debug)]
-pub struct RangeChunks {
-    view: View,
-    rest: Option<KeyRange>,
-    revision: i64,
-}
-
-impl RangeChunks {
-    /// The revision that is read.
-    pub fn revision(&self) -> i64 {
-        self.revision
-    }
-
-    /// The next keys in order, until they have `bytes_max` bytes; at least one where there is
-    /// one, none at the end.
-    pub fn next_chunk(&mut self, bytes_max: usize) -> Result<Vec<mvccpb::KeyValue>, StoreError> {
-        use std::ops::ControlFlow;
-        let mut kvs: Vec<mvccpb::KeyValue> = Vec::new();
-        let Some(keys) = self.rest.take() else {
-            return Ok(kvs);
-        };
-        let mut bytes = 0;
-        let mut full = false;
-        let revision = self.revision;
-        self.view.read(|snapshot| {
-            let mut take = |at: Position| -> Result<ControlFlow<()>, Fault> {
-                if bytes >= bytes_max && !kvs.is_empty() {
-                    full = true;
-                    return Ok(ControlFlow::Break(()));
-                }
-                let kv = snapshot.load(at)?;
-                bytes += kv.key.len() + kv.value.len();
-                kvs.push(kv);
-                Ok(ControlFlow::Continue(()))
-            };
-            match revision == snapshot.state.revision {
-                true => snapshot.visit_live(&keys, |_, live| take(live.modified)),
-                false => snapshot.visit_at(&keys, revision, |_, at| take(at)),
-            }
-        })?;
-        if full && let Some(last) = kvs.last() {
-            let mut start = Vec::with_capacity(last.key.len() + 1);
-            start.extend_from_slice(&last.key);
-            start.push(0);
-            let start = Bytes::from(start);
-            self.rest = Some(match keys {
-                KeyRange::Span { end, .. } => KeyRange::Span { start, end },
-                KeyRange::Key(_) | KeyRange::From(_) => KeyRange::From(start),
-            });
-        }
-        Ok(kvs)
     }
 }
 

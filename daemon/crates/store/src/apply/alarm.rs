@@ -79,7 +79,12 @@ impl Batch<'_> {
     pub(super) fn alarm(&mut self, request: &pb::AlarmRequest) -> Result<Reply, Fault> {
         let unknown = |what: &str| ApplyError::UnknownCommand(format!("alarm {what}"));
         let action = AlarmAction::try_from(request.action).map_err(|_| unknown("action"))?;
-        let alarm = AlarmType::try_from(request.alarm).map_err(|_| unknown("type"))?;
+        // To ask for a type that does not exist finds nothing; to raise it is refused.
+        let alarm = AlarmType::try_from(request.alarm);
+        let alarm = match action {
+            AlarmAction::Activate => alarm.map_err(|_| unknown("type"))?,
+            AlarmAction::Get | AlarmAction::Deactivate => alarm.unwrap_or(AlarmType::None),
+        };
         let row = (request.alarm, request.member_id);
         let member = pb::AlarmMember {
             member_id: request.member_id,
