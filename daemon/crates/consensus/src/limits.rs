@@ -8,9 +8,9 @@ pub const PROPOSALS_MAX: usize = 8_192;
 /// Bytes of encoded commands that this member's clients may have under way at once.
 pub const PROPOSAL_BYTES_MAX: usize = 32 << 20;
 
-/// Bytes of encoded commands that the other members may have forwarded to this one and that it
-/// has not applied yet.
-pub const FORWARDED_BYTES_MAX: usize = 32 << 20;
+/// Bytes of encoded commands that the leader has inside openraft at once, its own and forwarded
+/// ones, but for a larger single one. What comes on top waits outside.
+pub const RAFT_BYTES_MAX: usize = 8 << 20;
 
 /// Linearizable reads that may wait for a round at once.
 pub const READS_MAX: usize = 16_384;

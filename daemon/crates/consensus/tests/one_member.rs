@@ -1,5 +1,7 @@
 //! A cluster of one.
 
+#![allow(clippy::unwrap_used)]
+
 mod cluster;
 
 use cluster::*;

@@ -22,7 +22,10 @@ impl<T> Histogram<T> {
     /// An empty histogram.
     #[must_use]
     pub fn new() -> Self {
-        Self { counts: Box::new([0; BUCKETS]), unused: PhantomData }
+        Self {
+            counts: Box::new([0; BUCKETS]),
+            unused: PhantomData,
+        }
     }
 
     /// Counts `value` once.
@@ -39,7 +42,9 @@ impl<T> Histogram<T> {
     /// How many values were counted.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
+        self.counts
+            .iter()
+            .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// The smallest value of the bucket in which the fraction `p` (0 to 1) of all values is
@@ -103,8 +108,18 @@ pub struct PercentileStats {
 
 impl fmt::Display for PercentileStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { samples, p50, p90, p99, p99_9, .. } = self;
-        write!(f, "[samples: {samples}, P50: {p50}, P90: {p90}, P99: {p99}, P99.9: {p99_9}]")
+        let Self {
+            samples,
+            p50,
+            p90,
+            p99,
+            p99_9,
+            ..
+        } = self;
+        write!(
+            f,
+            "[samples: {samples}, P50: {p50}, P90: {p90}, P99: {p99}, P99.9: {p99_9}]"
+        )
     }
 }
 

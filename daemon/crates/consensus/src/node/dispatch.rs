@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use super::view::View;
 use crate::ProposeError;
-use crate::limits::{APPEND_BYTES_MAX, FORWARDED_BYTES_MAX};
+use crate::limits::{APPEND_BYTES_MAX, RAFT_BYTES_MAX};
 use crate::peer::Class;
 use crate::peer::frame::{Frame, REJECTED};
 use crate::peer::message::Request;
@@ -67,7 +67,10 @@ pub(crate) struct Dispatch {
     parked: RefCell<VecDeque<Proposal>>,
     /// Forwarded to a leader, by number; it may hand them back.
     sent: RefCell<HashMap<u64, Proposal>>,
-    forwarded_bytes: Cell<usize>,
+    /// Bytes of commands inside openraft.
+    taken_bytes: Cell<usize>,
+    /// `taken_bytes` has shrunk.
+    room: Notify,
     /// Leadership is being handed over: nothing goes into the log.
     paused: Cell<bool>,
     retry: Notify,
@@ -89,7 +92,8 @@ impl Dispatch {
             shared,
             parked: RefCell::default(),
             sent: RefCell::default(),
-            forwarded_bytes: Cell::new(0),
+            taken_bytes: Cell::new(0),
+            room: Notify::new(),
             paused: Cell::new(false),
             retry: Notify::new(),
         })
@@ -131,12 +135,7 @@ impl Dispatch {
 
     /// Gives commands to openraft, as long as the log can take more; returns the rest.
     async fn take_all(self: &Rc<Self>, mut proposals: VecDeque<Proposal>) -> VecDeque<Proposal> {
-        while !self.paused.get() {
-            if !self.log.has_room() {
-                let filled = Arc::clone(&self.shared.inbox.filled);
-                self.log.when_room(Box::new(move || filled.notify_one()));
-                break;
-            }
+        while !self.paused.get() && self.has_room() {
             let Some(Proposal {
                 command,
                 request,
@@ -151,7 +150,23 @@ impl Dispatch {
         proposals
     }
 
+    /// Whether another command may be given to openraft. It puts all that waits into the log at
+    /// once, so what it holds is bounded as the log's own queue is.
+    fn has_room(self: &Rc<Self>) -> bool {
+        let taken = self.taken_bytes.get();
+        if taken > RAFT_BYTES_MAX {
+            return false;
+        }
+        if !self.log.has_room() {
+            let filled = Arc::clone(&self.shared.inbox.filled);
+            self.log.when_room(Box::new(move || filled.notify_one()));
+            return false;
+        }
+        true
+    }
+
     async fn write(self: &Rc<Self>, command: Bytes, request: u64, origin: Origin) {
+        self.taken_bytes.set(self.taken_bytes.get() + command.len());
         let data = Data(command.clone());
         let pending = Pending {
             dispatch: Rc::clone(self),
@@ -218,16 +233,20 @@ impl Dispatch {
         wire: &Rc<Wire>,
     ) {
         for (request, command) in commands {
-            let bytes = command.len();
-            let busy = self.forwarded_bytes.get() + bytes > FORWARDED_BYTES_MAX;
-            if !self.view.leads() || self.paused.get() || busy || !self.log.has_room() {
+            while self.takes() && self.taken_bytes.get() > RAFT_BYTES_MAX {
+                self.room.notified().await;
+            }
+            if !self.takes() || !self.log.has_room() {
                 hand_back(wire, request);
                 continue;
             }
-            self.forwarded_bytes.set(self.forwarded_bytes.get() + bytes);
             self.write(command, request, Origin::Peer(Rc::clone(wire)))
                 .await;
         }
+    }
+
+    fn takes(&self) -> bool {
+        self.view.leads() && !self.paused.get()
     }
 
     /// Nothing goes into the log until [`Dispatch::resume`].
@@ -253,9 +272,13 @@ impl Pending {
             request,
             origin,
         } = self;
-        if let Origin::Peer(_) = &origin {
-            let bytes = dispatch.forwarded_bytes.get().saturating_sub(command.len());
-            dispatch.forwarded_bytes.set(bytes);
+        let taken = dispatch.taken_bytes.get();
+        dispatch
+            .taken_bytes
+            .set(taken.saturating_sub(command.len()));
+        if taken > RAFT_BYTES_MAX {
+            dispatch.room.notify_waiters();
+            dispatch.retry.notify_one();
         }
         match (result, origin) {
             // The store thread answers.

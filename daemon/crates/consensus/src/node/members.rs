@@ -40,23 +40,29 @@ pub(crate) fn peer_urls(membership: &Membership) -> BTreeMap<u64, Vec<String>> {
         .collect()
 }
 
-/// All members, by id: what is known of each, and whether it is a learner.
+/// All members that are committed, by id: what is known of each, and whether it is a learner.
 pub(crate) fn list(node: &Node) -> Vec<(u64, Member, bool)> {
     list_of(
-        node.view.membership().membership(),
+        node.view.committed().membership(),
         &node.attributes.borrow(),
     )
 }
 
 fn list_of(membership: &Membership, attributes: &Attributes) -> Vec<(u64, Member, bool)> {
-    let voters = voters(membership);
+    // Whoever votes in one half of a joint membership only is on its way in or out.
+    let votes = |id: &u64| {
+        membership
+            .get_joint_config()
+            .iter()
+            .all(|half| half.contains(id))
+    };
     let one = |(id, peer): (&u64, &Peer)| {
         let mut member = peer.member.clone();
         if let Some((name, client_urls)) = attributes.get(id) {
             member.name.clone_from(name);
             member.client_urls.clone_from(client_urls);
         }
-        (*id, member, !voters.contains(id))
+        (*id, member, !votes(id))
     };
     membership.nodes().map(one).collect()
 }

@@ -85,6 +85,11 @@ fn observe(node: &Node, metrics: &Metrics) -> bool {
         .committed_end
         .store(committed, Ordering::Release);
     let changed = node.view.update(metrics);
+    if let Err(error) = &metrics.running_state
+        && !node.shared.is_stopping()
+    {
+        node.view.fail(&error.to_string());
+    }
     if changed && let Some(elected) = node.view.elected_at() {
         let mut known = node
             .shared

@@ -90,6 +90,11 @@ impl View {
         self.effective.borrow().clone()
     }
 
+    /// The last membership known to be committed.
+    pub(crate) fn committed(&self) -> std::sync::Arc<StoredMembership> {
+        self.committed.borrow().clone()
+    }
+
     /// Where a member is reached.
     pub(crate) fn peer_urls(&self, peer: u64) -> Vec<String> {
         self.urls.borrow().get(&peer).cloned().unwrap_or_default()
@@ -155,9 +160,6 @@ impl View {
     pub(crate) fn update(&self, metrics: &Metrics) -> bool {
         let mut changed = self.update_members(metrics);
         changed |= self.update_leadership(metrics);
-        if let Err(error) = &metrics.running_state {
-            self.fail(&error.to_string());
-        }
         if changed {
             self.changed.notify_waiters();
         }
@@ -165,6 +167,7 @@ impl View {
     }
 
     fn update_members(&self, metrics: &Metrics) -> bool {
+        let mut changed = false;
         let committed = &metrics.committed_membership_config;
         if *self.committed.borrow() != *committed {
             let was = self
@@ -184,10 +187,11 @@ impl View {
             if was && !is && self.member_since() <= position(committed) {
                 self.removed();
             }
+            changed = true;
         }
         let effective = &metrics.membership_config;
         if *self.effective.borrow() == *effective {
-            return false;
+            return changed;
         }
         *self.urls.borrow_mut() = members::peer_urls(effective.membership());
         *self.effective.borrow_mut() = effective.clone();

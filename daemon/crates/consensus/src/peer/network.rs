@@ -169,15 +169,18 @@ impl RaftNetworkV2<TypeConfig> for Network {
 
     fn stream_append<'s, S>(
         &'s mut self,
-        input: S,
+        mut input: S,
         _option: RPCOption,
     ) -> BoxFuture<'s, Rpc<BoxStream<'s, Rpc<StreamAppendResult<TypeConfig>>>>>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
+            // The pause after an error is inside the input: it comes before another attempt.
+            let first = input.next().await;
             let link = Rc::clone(&self.data);
             link.connect().await.map_err(|error| failed(&error))?;
+            let input = stream::iter(first).chain(input);
             let time = self.append_time;
             // Sent in the order of the input; the answers are awaited together and kept in order.
             let answers = input

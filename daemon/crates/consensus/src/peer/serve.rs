@@ -141,22 +141,21 @@ async fn room_for(node: &Node, append: &AppendEntriesRequest<TypeConfig>) {
     if append.entries.is_empty() {
         return;
     }
-    // Never for longer than this: what the disks wait for may be in these very entries.
-    let patience = node.timing.heartbeat;
-    let room = async {
-        while !node.log.has_room() {
-            let (ready, room) = oneshot::channel();
-            node.log.when_room(Box::new(move || {
-                let _ = ready.send(());
-            }));
-            let _ = room.await;
-        }
-        let end = node.log.next_index();
-        let mut applied = node.shared.applied_end.clone();
-        let enough = end.saturating_sub(APPLY_LAG_ENTRIES_MAX);
-        let _ = applied.wait_for(|applied| *applied >= enough).await;
-    };
-    let _ = timeout(patience, room).await;
+    while !node.log.has_room() {
+        let (ready, room) = oneshot::channel();
+        node.log.when_room(Box::new(move || {
+            let _ = ready.send(());
+        }));
+        let _ = room.await;
+        // A log that has failed is always «ready»; openraft is about to notice.
+        tokio::task::yield_now().await;
+    }
+    let end = node.log.next_index();
+    let mut applied = node.shared.applied_end.clone();
+    let enough = end.saturating_sub(APPLY_LAG_ENTRIES_MAX);
+    let caught_up = applied.wait_for(|applied| *applied >= enough);
+    // Never for longer than this: what the state waits for may be in these very entries.
+    let _ = timeout(node.timing.heartbeat, caught_up).await;
 }
 
 /// One request that is being served.

@@ -1,5 +1,11 @@
 //! Members in one process: certificates, free ports, directories, and waiting with a deadline.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::new_without_default)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::new_without_default,
+    clippy::unwrap_used
+)]
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -278,7 +284,17 @@ pub fn get(handle: &Handle, key: &str) -> Option<Bytes> {
 }
 
 /// Runs a test on a runtime like that of the API.
+///
+/// `SKERRY_TEST_LOG=debug` shows what the members say.
 pub fn run(test: impl Future<Output = ()>) {
+    if let Ok(Ok(level)) =
+        std::env::var("SKERRY_TEST_LOG").map(|level| level.parse::<tracing::Level>())
+    {
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_test_writer()
+            .try_init();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
