@@ -10,6 +10,7 @@ mod kubeconfig;
 mod logging;
 mod member;
 mod membership;
+mod panic_hook;
 mod server;
 mod service_manager;
 

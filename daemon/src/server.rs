@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Settings;
 use crate::membership::{self, Membership};
-use crate::{api_port, data_dir, kubeconfig, logging, service_manager};
+use crate::{api_port, data_dir, kubeconfig, logging, panic_hook, service_manager};
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
 const CACHE_SHARE: u64 = 8;
@@ -51,6 +51,7 @@ struct Ports {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _lock = data_dir::lock(&settings.data_dir)?;
+    panic_hook::set(settings.data_dir.join("db/state.redb"));
     let ports = Ports {
         api: bind(settings.listen(settings.https_port)).await?,
         etcd: bind(settings.listen(settings.etcd_client_port)).await?,
@@ -140,14 +141,20 @@ fn start_serving(
 ) -> anyhow::Result<Serving> {
     let etcd_tls = member.pki.server_config_etcd()?;
     let api_tls = member.pki.server_config_api()?;
-    let etcd = skerry_etcd::Server::new(
+    let auth = skerry_etcd::AuthOptions {
+        tokens: settings.auth_token.clone(),
+        ..skerry_etcd::AuthOptions::default()
+    };
+    let etcd = skerry_etcd::Server::with_auth(
         handle.clone(),
         skerry_etcd::Options {
             quota_bytes: settings.quota_bytes,
             election_timeout: settings.election,
             ..skerry_etcd::Options::default()
         },
-    );
+        &auth,
+    )
+    .context("auth-token")?;
     let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(etcd.serve(

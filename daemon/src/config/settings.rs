@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use skerry_etcd::TokenOptions;
+
 use super::layers::{self, LayerError, Layers, Origin, Value};
 use super::parse;
 
@@ -53,7 +55,7 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: Duration,
     pub(crate) election: Duration,
     /// etcd's `--auth-token`.
-    pub(crate) auth_token: String,
+    pub(crate) auth_token: TokenOptions,
     pub(crate) debug: bool,
 }
 
@@ -169,7 +171,11 @@ impl Settings {
                 .unwrap_or(Duration::from_secs(5)),
             heartbeat,
             election,
-            auth_token: given.text("auth-token").unwrap_or("simple").to_owned(),
+            auth_token: given
+                .parsed("auth-token", |text| {
+                    text.parse().map_err(|error| format!("{error}"))
+                })?
+                .unwrap_or_default(),
             debug: given.switch("debug")?,
         })
     }
@@ -441,6 +447,7 @@ mod tests {
             ("--node-name -x-", "'node-name'"),
             ("--election-timeout 100ms", "at least 5 times"),
             ("--write-kubeconfig-mode 999", "octal"),
+            ("--auth-token jwt,sign-method=none", "'auth-token'"),
             ("--cluster-reset", "not served by this version"),
             ("--token-file /nonexistent", "/nonexistent"),
         ] {
