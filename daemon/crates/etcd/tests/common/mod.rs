@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -15,7 +17,7 @@ use skerry_consensus::{Config, Consensus, FlushPolicy, Handle, Start};
 use skerry_etcd::rpc::etcdserverpb as rpc;
 use skerry_etcd::rpc::v3electionpb::election_client::ElectionClient;
 use skerry_etcd::rpc::v3lockpb::lock_client::LockClient;
-use skerry_etcd::{Options, Server, Transport};
+use skerry_etcd::{AuthOptions, Options, Server, Transport};
 use skerry_proto::etcdserverpb as pb;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -29,7 +31,7 @@ pub struct Member {
     pub server: Server,
     pub handle: Handle,
     serving: JoinHandle<()>,
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 impl Member {
@@ -42,13 +44,17 @@ impl Member {
     }
 
     pub async fn start_with(options: Options) -> Member {
+        Member::start_with_auth(options, &AuthOptions::default()).await
+    }
+
+    pub async fn start_with_auth(options: Options, auth: &AuthOptions) -> Member {
         let dir = tempfile::tempdir().unwrap();
         let handle = start(dir.path(), options.quota_bytes);
         let mut status = handle.watch_status();
         in_time(status.wait_for(|status| status.leader.is_some()))
             .await
             .unwrap();
-        let server = Server::new(handle.clone(), options);
+        let server = Server::with_auth(handle.clone(), options, auth).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(server.serve(listener, Transport::Plaintext));
@@ -57,7 +63,7 @@ impl Member {
             server,
             handle,
             serving,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -141,9 +147,13 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn leaf(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    fn leaf(&self, name: Option<&str>) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        if let Some(name) = name {
+            params.distinguished_name.push(DnType::CommonName, name);
+        }
         let leaf = params.signed_by(&key, &self.0).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         (vec![leaf.der().clone()], key)
@@ -158,7 +168,7 @@ impl Authority {
     pub fn server(&self) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(self.roots(), provider.clone());
-        let (chain, key) = self.leaf();
+        let (chain, key) = self.leaf(None);
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -169,8 +179,13 @@ impl Authority {
     }
 
     pub fn client(&self) -> Arc<ClientConfig> {
+        self.client_named(None)
+    }
+
+    /// A client whose certificate has this common name.
+    pub fn client_named(&self, name: Option<&str>) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let (chain, key) = self.leaf();
+        let (chain, key) = self.leaf(name);
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
