@@ -100,8 +100,12 @@ struct Plan {
 
 impl Plan {
     fn of(request: &pb::RangeRequest) -> Plan {
-        let asked = SortOrder::try_from(request.sort_order).unwrap_or(SortOrder::None);
         let target = SortTarget::try_from(request.sort_target).unwrap_or(SortTarget::Key);
+        // An order that does not exist leaves keys in their own, whatever the target.
+        let (asked, target) = match SortOrder::try_from(request.sort_order) {
+            Ok(asked) => (asked, target),
+            Err(_) => (SortOrder::Ascend, SortTarget::Key),
+        };
         let filters = request.min_mod_revision != 0
             || request.max_mod_revision != 0
             || request.min_create_revision != 0
