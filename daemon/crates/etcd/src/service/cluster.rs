@@ -52,8 +52,17 @@ impl Api {
         who: &Who,
         request: pb::MemberUpdateRequest,
     ) -> Result<pb::MemberUpdateResponse, Status> {
-        let peer_urls = peer_urls(&request.peer_ur_ls)?;
         self.permit_admin(who).await?;
+        // Who it is about comes before what is said about it.
+        if !self
+            .status()
+            .members
+            .iter()
+            .any(|(id, ..)| *id == request.id)
+        {
+            return Err(errors::MEMBER_NOT_FOUND.into());
+        }
+        let peer_urls = peer_urls(&request.peer_ur_ls)?;
         let (_, members) = changed(self.handle.member_update(request.id, peer_urls).await)?;
         Ok(pb::MemberUpdateResponse {
             header: Some(self.cluster_header()),
