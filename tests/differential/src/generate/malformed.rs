@@ -232,25 +232,29 @@ fn transactions() -> Vec<Request> {
 
 fn leases() -> Vec<Request> {
     let grant = |ttl, id| Request::LeaseGrant(pb::LeaseGrantRequest { ttl, id });
+    let revoke = |id| Request::LeaseRevoke(pb::LeaseRevokeRequest { id });
     vec![
         grant(0, 50),
+        revoke(50),
         grant(-1, 51),
+        revoke(51),
         grant(i64::MIN, 52),
+        revoke(52),
         grant(9_000_000_001, 53),
         grant(i64::MAX, 54),
         grant(1, 55),
+        revoke(55),
         grant(500, 56),
         grant(500, 56),
         grant(500, -56),
-        Request::LeaseRevoke(pb::LeaseRevokeRequest { id: 999 }),
-        Request::LeaseRevoke(pb::LeaseRevokeRequest { id: 0 }),
+        revoke(999),
+        revoke(0),
         Request::LeaseTimeToLive(pb::LeaseTimeToLiveRequest {
             id: 999,
             keys: true,
         }),
         Request::LeaseTimeToLive(pb::LeaseTimeToLiveRequest { id: 0, keys: false }),
         Request::LeaseKeepAlive(vec![999, 0, -1]),
-        Request::LeaseRevoke(pb::LeaseRevokeRequest { id: 55 }),
     ]
 }
 
