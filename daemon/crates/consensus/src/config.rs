@@ -95,6 +95,11 @@ impl Config {
         Duration::from_secs(5) + 2 * self.election
     }
 
+    /// Where a received snapshot is kept until it is the state.
+    pub(crate) fn incoming(&self) -> PathBuf {
+        self.db_dir.join("state.incoming")
+    }
+
     /// The least life of a lease, in seconds: as in etcd one and a half elections, rounded up, so
     /// that no lease ends because of a change of leader.
     #[must_use]

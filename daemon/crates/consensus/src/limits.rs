@@ -56,7 +56,10 @@ pub const PEER_REQUESTS_MAX: usize = 256;
 pub const PEER_CONNECTIONS_MAX: usize = 128;
 
 /// TLS handshakes of peers that are under way at once.
-pub const PEER_HANDSHAKES_MAX: usize = 8;
+pub const PEER_HANDSHAKES_MAX: usize = 64;
+
+/// TLS handshakes under way at once from one address, so that no single one keeps members out.
+pub const PEER_HANDSHAKES_PER_ADDRESS_MAX: usize = 16;
 
 /// Time that a peer has for TCP, TLS and the greeting.
 pub const PEER_HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -112,3 +115,7 @@ pub const LEASE_CHECKPOINT_LEASES_MAX: usize = 1_000;
 
 /// Entries in a follower's log that may wait to be applied before it takes more from the leader.
 pub const APPLY_LAG_ENTRIES_MAX: u64 = 50_000;
+
+/// Orders to apply that openraft may have waiting. It would stand still if there were more; the
+/// commands under way and the lag of followers are bounded far below.
+pub const APPLY_COMMANDS_MAX: u64 = 65_536;

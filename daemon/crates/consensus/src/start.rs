@@ -1,5 +1,6 @@
 //! Puts a member together: opens its disks, starts its threads.
 
+use std::io;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,6 +39,7 @@ impl Consensus {
         };
         std::fs::create_dir_all(&config.db_dir).map_err(directory)?;
         let listener = listen(&config)?;
+        remove_incoming(&config).map_err(directory)?;
         let (log, recovered, writer) = Log::open(
             Arc::new(RealDisk::new()),
             &config.db_dir.join("log"),
@@ -85,6 +87,14 @@ fn listen(config: &Config) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
+}
+
+/// What is left of a snapshot that was being received is of no use.
+fn remove_incoming(config: &Config) -> io::Result<()> {
+    match std::fs::remove_file(config.incoming()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The log must go on where the state ends, or before.

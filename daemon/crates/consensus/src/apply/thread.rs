@@ -208,7 +208,11 @@ impl StoreThread {
                 let extension = self.lease_extension;
                 self.lessor(|lessor| lessor.load(term, leases, extension, Instant::now()));
             }
-            Job::Apply { .. } => unreachable!("entries are taken by `Next::Apply`"),
+            // `Queue::next` gives entries as `Next::Apply`.
+            Job::Apply { entries, bytes } => {
+                self.apply(&entries)?;
+                self.queue.release(bytes);
+            }
         }
         Ok(())
     }

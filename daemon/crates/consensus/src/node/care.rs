@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Node, members};
 use crate::limits::LEARNER_STALL_TIME_MAX;
+use crate::peer::Class;
 use crate::peer::message::MemberChange;
 use crate::raft::types::{Metrics, Peer, voters};
 
@@ -31,18 +32,34 @@ struct Progress {
 pub(crate) async fn run(node: Rc<Node>) {
     let mut learners: BTreeMap<u64, Progress> = BTreeMap::new();
     let mut last_log: Option<u64> = None;
+    let mut knock_at = Instant::now() + node.timing.election;
     loop {
         tokio::time::sleep(LOOK.min(node.timing.heartbeat)).await;
         node.dispatch.forget_settled();
         if !node.view.leads() {
             learners.clear();
             last_log = None;
+            if node.view.leader().is_none() && Instant::now() > knock_at {
+                knock_at = Instant::now() + node.timing.election;
+                knock(&node);
+            }
             continue;
         }
         let metrics = node.raft.metrics().borrow_watched().clone();
         finish_joint(&node, &metrics).await;
         look_at_learners(&node, &metrics, &mut learners, last_log).await;
         last_log = metrics.last_log_index;
+    }
+}
+
+/// A member of which no leader takes notice may have been removed while it was away. A voter
+/// learns of it when it campaigns, a learner when it knocks at the others' doors.
+fn knock(node: &Node) {
+    let membership = node.view.membership();
+    for (id, _) in membership.membership().nodes() {
+        if *id != node.view.member_id {
+            let _ = node.links.get(*id, Class::Control).is_connected();
+        }
     }
 }
 

@@ -30,6 +30,12 @@ use crate::shared::Shared;
 /// Pause before commands are offered again that nobody could take.
 const RETRY: Duration = Duration::from_millis(20);
 
+/// Pause after the leader has handed commands back.
+const HANDED_BACK: Duration = Duration::from_millis(100);
+
+/// Time between commands that are offered to find out whether openraft takes them again.
+const DOUBT: Duration = Duration::from_millis(50);
+
 /// Commands sent to a leader that are remembered before the settled ones are forgotten.
 const SENT_PRUNE: usize = 1_024;
 
@@ -73,6 +79,11 @@ pub(crate) struct Dispatch {
     room: Notify,
     /// Leadership is being handed over: nothing goes into the log.
     paused: Cell<bool>,
+    /// openraft has refused a command although this member leads (it has no quorum just now): one
+    /// command is offered at this time, and so on until one is taken.
+    doubtful: Cell<Option<Instant>>,
+    /// The leader has handed commands back: it is given a moment.
+    forward_after: Cell<Instant>,
     retry: Notify,
 }
 
@@ -95,6 +106,8 @@ impl Dispatch {
             taken_bytes: Cell::new(0),
             room: Notify::new(),
             paused: Cell::new(false),
+            doubtful: Cell::new(None),
+            forward_after: Cell::new(Instant::now()),
             retry: Notify::new(),
         })
     }
@@ -120,10 +133,15 @@ impl Dispatch {
         if proposals.is_empty() {
             return;
         }
+        if self.view.fatal().is_some() {
+            self.shared.waiters.fail_all(&ProposeError::Stopped);
+            return;
+        }
         let now = Instant::now();
         proposals.retain(|proposal| proposal.deadline > now);
         let left = match self.view.leader() {
             Some(leader) if leader == self.view.member_id => self.take_all(proposals).await,
+            Some(_) if now < self.forward_after.get() => proposals,
             Some(leader) => self.forward(leader, proposals),
             None => proposals,
         };
@@ -135,7 +153,7 @@ impl Dispatch {
 
     /// Gives commands to openraft, as long as the log can take more; returns the rest.
     async fn take_all(self: &Rc<Self>, mut proposals: VecDeque<Proposal>) -> VecDeque<Proposal> {
-        while !self.paused.get() && self.has_room() {
+        while !self.paused.get() && !proposals.is_empty() && self.has_room() && self.may_offer() {
             let Some(Proposal {
                 command,
                 request,
@@ -148,6 +166,25 @@ impl Dispatch {
                 .await;
         }
         proposals
+    }
+
+    /// Whether openraft is likely to take a command, or it is time to find out.
+    fn may_offer(&self) -> bool {
+        let Some(at) = self.doubtful.get() else {
+            return true;
+        };
+        let now = Instant::now();
+        let probe = now >= at;
+        if probe {
+            self.doubtful.set(Some(now + DOUBT));
+        }
+        probe
+    }
+
+    fn doubt(&self) {
+        if self.view.leads() && self.doubtful.get().is_none() {
+            self.doubtful.set(Some(Instant::now() + DOUBT));
+        }
     }
 
     /// Whether another command may be given to openraft. It puts all that waits into the log at
@@ -221,6 +258,7 @@ impl Dispatch {
 
     /// The leader has handed a command back: it is in no log.
     pub(crate) fn handed_back(&self, request: u64) {
+        self.forward_after.set(Instant::now() + HANDED_BACK);
         if let Some(proposal) = self.sent.borrow_mut().remove(&request) {
             self.parked.borrow_mut().push_back(proposal);
         }
@@ -236,7 +274,7 @@ impl Dispatch {
             while self.takes() && self.taken_bytes.get() > RAFT_BYTES_MAX {
                 self.room.notified().await;
             }
-            if !self.takes() || !self.log.has_room() {
+            if !self.takes() || !self.may_offer() || !self.log.has_room() {
                 hand_back(wire, request);
                 continue;
             }
@@ -282,9 +320,14 @@ impl Pending {
         }
         match (result, origin) {
             // The store thread answers.
-            (Ok(_), _) => {}
+            (Ok(_), _) => {
+                if dispatch.doubtful.take().is_some() {
+                    dispatch.retry.notify_one();
+                }
+            }
             // In no log: whoever leads next may have it.
             (Err(ClientWriteError::ForwardToLeader(_)), Origin::Here { deadline }) => {
+                dispatch.doubt();
                 let mut parked = dispatch.parked.borrow_mut();
                 parked.push_back(Proposal {
                     command,
@@ -293,6 +336,7 @@ impl Pending {
                 });
             }
             (Err(ClientWriteError::ForwardToLeader(_)), Origin::Peer(wire)) => {
+                dispatch.doubt();
                 hand_back(&wire, request);
             }
             // It was in the log, and nobody can say what became of it.

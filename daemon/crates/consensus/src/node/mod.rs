@@ -141,6 +141,7 @@ fn raft_config(config: &Config) -> Result<openraft::Config, StartError> {
         purge_batch_size: 1,
         // Commands are bounded before they come here; a full channel would block the core.
         api_channel_size: Some(2 * limits::PROPOSALS_MAX as u64),
+        state_machine_channel_size: Some(limits::APPLY_COMMANDS_MAX),
         enable_pre_vote: Some(true),
         // The committed position is written lazily, so a restarted leader may know less than it
         // has acknowledged: it has to be elected again.
@@ -177,6 +178,7 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
     let dialer = Rc::new(Dialer {
         tls: tokio_rustls::TlsConnector::from(Arc::clone(&config.peer_client_tls)),
         view: Rc::clone(&view),
+        silence: config.election,
         on_rejected: RefCell::default(),
         changed: Rc::clone(&view.changed),
     });
@@ -197,6 +199,9 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
     let raft_config = Arc::new(raft_config(&config)?);
     let raft = Raft::new(config.member_id, raft_config, factory, log_store, machine);
     let raft = raft.await.map_err(|error| failed(&error))?;
+    if pristine && start == Start::Restart {
+        tracing::warn!("nothing to restart from: waiting to be contacted by the cluster");
+    }
     if pristine && start == Start::Form {
         let peer = Peer {
             member: config.member.clone(),
@@ -231,7 +236,7 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
         log: log.clone(),
         store: store.clone(),
         timing,
-        incoming: config.db_dir.join("state.incoming"),
+        incoming: config.incoming(),
         receiving: tokio::sync::Mutex::default(),
         lessor,
         leases_changed,

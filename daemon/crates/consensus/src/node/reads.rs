@@ -41,6 +41,9 @@ async fn round(node: &Rc<Node>) -> Result<u64, ReadError> {
     let deadline = started + node.shared.request_timeout;
     loop {
         let changed = node.view.changed.notified();
+        if node.view.fatal().is_some() {
+            return Err(ReadError::Stopped);
+        }
         // As in etcd: a read during which a leader appears is to be asked again.
         if node
             .view

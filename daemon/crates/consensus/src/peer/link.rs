@@ -22,6 +22,7 @@ use super::address::Address;
 use super::frame::{self, Frame};
 use super::greeting::{Hello, VERDICT_BYTES, Verdict};
 use super::message::Request;
+use super::socket;
 use super::wire::Wire;
 use crate::limits::{PEER_HANDSHAKE_TIME_MAX, RECONNECT_PAUSE};
 use crate::node::view::View;
@@ -71,6 +72,8 @@ pub(crate) type OnRejected = Rc<dyn Fn(u64)>;
 pub(crate) struct Dialer {
     pub(crate) tls: TlsConnector,
     pub(crate) view: Rc<View>,
+    /// How long a member may leave bytes unacknowledged.
+    pub(crate) silence: Duration,
     pub(crate) on_rejected: RefCell<Option<OnRejected>>,
     /// Some link has connected or given up.
     pub(crate) changed: Rc<Notify>,
@@ -304,7 +307,7 @@ impl Link {
             .map_err(|error| error.to_string())?;
         let stream = TcpStream::connect((address.host.as_str(), address.port));
         let stream = stream.await.map_err(text)?;
-        stream.set_nodelay(true).map_err(text)?;
+        socket::prepare(&stream, self.dialer.silence).map_err(text)?;
         let mut stream = self.dialer.tls.connect(name, stream).await.map_err(text)?;
         let view = &self.dialer.view;
         let hello = Hello {

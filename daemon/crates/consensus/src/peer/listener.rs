@@ -8,12 +8,10 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -21,7 +19,11 @@ use tokio_rustls::server::TlsStream;
 use super::greeting::{HELLO_BYTES, Hello, Verdict};
 use super::refused::Refused;
 use super::serve;
-use crate::limits::{PEER_CONNECTIONS_MAX, PEER_HANDSHAKE_TIME_MAX, PEER_HANDSHAKES_MAX};
+use super::socket;
+use crate::limits::{
+    PEER_CONNECTIONS_MAX, PEER_HANDSHAKE_TIME_MAX, PEER_HANDSHAKES_MAX,
+    PEER_HANDSHAKES_PER_ADDRESS_MAX,
+};
 use crate::node::Node;
 
 /// Pause after the system could not give another connection.
@@ -32,6 +34,8 @@ struct Listening {
     tls: TlsAcceptor,
     refused: RefCell<Refused>,
     connections: Cell<usize>,
+    /// Handshakes under way.
+    greeting: RefCell<Vec<IpAddr>>,
 }
 
 /// Why a peer was turned away.
@@ -64,12 +68,9 @@ pub(crate) async fn run(node: Rc<Node>, listener: TcpListener, tls: TlsAcceptor)
         tls,
         refused: RefCell::default(),
         connections: Cell::new(0),
+        greeting: RefCell::default(),
     });
-    let handshakes = Arc::new(Semaphore::new(PEER_HANDSHAKES_MAX));
     loop {
-        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else {
-            return;
-        };
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -78,21 +79,41 @@ pub(crate) async fn run(node: Rc<Node>, listener: TcpListener, tls: TlsAcceptor)
                 continue;
             }
         };
+        let from = from.ip();
+        if !listening.may_greet(from) {
+            listening.turned_away(from, &TurnedAway::Busy);
+            continue;
+        }
         let listening = Rc::clone(&listening);
         tokio::task::spawn_local(async move {
+            listening.greeting.borrow_mut().push(from);
             let greeted = timeout(PEER_HANDSHAKE_TIME_MAX, listening.greet(stream)).await;
-            drop(permit);
+            listening.greeted(from);
             match greeted.unwrap_or(Err(TurnedAway::TooLong)) {
                 Ok((stream, hello)) => listening.serve(stream, hello).await,
-                Err(why) => listening.turned_away(from.ip(), &why),
+                Err(why) => listening.turned_away(from, &why),
             }
         });
     }
 }
 
 impl Listening {
+    /// Whether one more handshake may begin.
+    fn may_greet(&self, from: IpAddr) -> bool {
+        let greeting = self.greeting.borrow();
+        let same = greeting.iter().filter(|address| **address == from).count();
+        greeting.len() < PEER_HANDSHAKES_MAX && same < PEER_HANDSHAKES_PER_ADDRESS_MAX
+    }
+
+    fn greeted(&self, from: IpAddr) {
+        let mut greeting = self.greeting.borrow_mut();
+        if let Some(at) = greeting.iter().position(|address| *address == from) {
+            greeting.swap_remove(at);
+        }
+    }
+
     async fn greet(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Hello), TurnedAway> {
-        stream.set_nodelay(true).map_err(TurnedAway::Tls)?;
+        socket::prepare(&stream, self.node.timing.election).map_err(TurnedAway::Tls)?;
         let mut stream = self.tls.accept(stream).await.map_err(TurnedAway::Tls)?;
         let mut bytes = [0; HELLO_BYTES];
         stream

@@ -14,6 +14,7 @@ pub(crate) mod network;
 pub(crate) mod refused;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
+mod socket;
 pub(crate) mod wire;
 
 /// What a connection is for.
