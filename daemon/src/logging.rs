@@ -15,11 +15,12 @@ pub(crate) fn start(debug: bool) {
     } else {
         LevelFilter::INFO
     };
-    // openraft tells every step of an election at INFO; what users need of it our own lines say.
+    // openraft tells every step of an election at INFO, and every failed heartbeat at WARN: ten
+    // lines a second for as long as a member is down. What users need our own lines say.
     let consensus = if debug {
         LevelFilter::DEBUG
     } else {
-        LevelFilter::WARN
+        LevelFilter::ERROR
     };
     let levels = Targets::new()
         .with_default(level)
