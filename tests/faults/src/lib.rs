@@ -7,6 +7,7 @@
 // What a run did is told on standard output.
 #![allow(clippy::print_stdout)]
 
+pub mod bulk;
 pub mod damage;
 pub mod fleet;
 pub mod history;

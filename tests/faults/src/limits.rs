@@ -45,3 +45,10 @@ pub const MEMBERS: usize = 3;
 /// How long after its last keep-alive an expired lease may still be there: a leader that
 /// lost its clock grants the whole time once more, and an election comes before.
 pub const LEASE_EXPIRY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Writes after which no member's log reaches back to the first of them: Skerry keeps 5,000
+/// entries and purges after 5,000 more.
+pub const BULK_WRITES: usize = 12_000;
+
+/// How long these writes may take.
+pub const BULK_DEADLINE: Duration = Duration::from_secs(60);

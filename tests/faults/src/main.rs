@@ -16,7 +16,7 @@ use skerry_faults::{damage, lease, network, power, quorum, storm};
 use skerry_tests_harness::Kind;
 
 const USAGE: &str = "usage: skerry-faults storm|quorum|lease|power|damage [--peer skerry|etcd] [--seconds N] \
-                     [--seed N] [--kills N] [--dir PATH] [--stale-reads]";
+                     [--seed N] [--kills N] [--dir PATH] [--fault NAME] [--stale-reads]";
 
 struct Arguments {
     scenario: String,
@@ -26,6 +26,7 @@ struct Arguments {
     kills: usize,
     folder: Option<PathBuf>,
     stale_reads: bool,
+    fault: String,
 }
 
 fn arguments() -> Result<Arguments> {
@@ -37,6 +38,7 @@ fn arguments() -> Result<Arguments> {
         kills: 20,
         folder: None,
         stale_reads: false,
+        fault: String::new(),
     };
     let mut parser = lexopt::Parser::from_env();
     let number = |value: OsString| -> Result<u64> {
@@ -57,6 +59,9 @@ fn arguments() -> Result<Arguments> {
             lexopt::Arg::Long("seed") => given.seed = number(parser.value()?)?,
             lexopt::Arg::Long("kills") => given.kills = usize::try_from(number(parser.value()?)?)?,
             lexopt::Arg::Long("dir") => given.folder = Some(PathBuf::from(parser.value()?)),
+            lexopt::Arg::Long("fault") => {
+                given.fault = parser.value()?.to_string_lossy().into_owned();
+            }
             lexopt::Arg::Long("stale-reads") => given.stale_reads = true,
             lexopt::Arg::Value(value) if given.scenario.is_empty() => {
                 given.scenario = value.to_string_lossy().into_owned();
@@ -84,6 +89,7 @@ async fn main() -> Result<()> {
             let storm = Storm {
                 seed: given.seed,
                 duration,
+                fault: given.fault,
                 stale_reads: given.stale_reads,
             };
             let report = storm::run(&mut fleet, &storm).await?;

@@ -6,10 +6,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use skerry_tests_harness::Random;
 
+use crate::bulk;
 use crate::fleet::Fleet;
+use crate::limits::BULK_WRITES;
 use crate::network::Weather;
 
 /// Which member is meant.
@@ -46,10 +48,13 @@ pub enum Fault {
     CutTowardsLeader,
     /// A quarter of all packets between members is lost.
     Lossy,
+    /// A follower is away while more is written than the log keeps, so that it needs a
+    /// snapshot; away is paused, or killed and killed again while it catches up.
+    FallBehind,
 }
 
 /// Every kind of fault.
-pub const FAULTS: [Fault; 14] = [
+pub const FAULTS: [Fault; 15] = [
     Fault::Kill(Who::Leader),
     Fault::Kill(Who::Follower),
     Fault::KillTwo,
@@ -64,6 +69,7 @@ pub const FAULTS: [Fault; 14] = [
     Fault::CutTowardsFollower,
     Fault::CutTowardsLeader,
     Fault::Lossy,
+    Fault::FallBehind,
 ];
 
 /// One fault with its times.
@@ -98,17 +104,27 @@ impl fmt::Display for Strike {
 #[derive(Debug)]
 pub struct Strikes {
     random: Random,
+    kinds: Vec<Fault>,
     deck: Vec<Fault>,
 }
 
 impl Strikes {
-    /// The sequence of this seed.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self {
+    /// The sequence of this seed: of all kinds, or of those whose name has this beginning.
+    ///
+    /// # Errors
+    /// Where no kind has.
+    pub fn new(seed: u64, name: &str) -> Result<Self> {
+        let named = |fault: &Fault| format!("{fault:?}").starts_with(name);
+        let kinds: Vec<_> = FAULTS.into_iter().filter(named).collect();
+        ensure!(
+            !kinds.is_empty(),
+            "no fault is called {name}; there are {FAULTS:?}"
+        );
+        Ok(Self {
             random: Random::new(seed),
+            kinds,
             deck: Vec::new(),
-        }
+        })
     }
 
     fn milliseconds(&mut self, low: u64, high: u64) -> Duration {
@@ -121,7 +137,7 @@ impl Iterator for Strikes {
 
     fn next(&mut self) -> Option<Strike> {
         if self.deck.is_empty() {
-            self.deck.extend(FAULTS);
+            self.deck.extend(&self.kinds);
         }
         let at = self.random.below(self.deck.len());
         let fault = self.deck.swap_remove(at);
@@ -173,7 +189,30 @@ pub async fn inflict(fleet: &mut Fleet, strike: &Strike) -> Result<()> {
         Fault::CutTowardsFollower => fleet.weather(&cut(&[(leader, follower)])),
         Fault::CutTowardsLeader => fleet.weather(&cut(&[(follower, leader)])),
         Fault::Lossy => fleet.weather(&Weather::Lossy),
+        Fault::FallBehind => fall_behind(fleet, leader, follower, strike.choice).await,
     }
+}
+
+async fn fall_behind(
+    fleet: &mut Fleet,
+    leader: usize,
+    follower: usize,
+    choice: usize,
+) -> Result<()> {
+    let killed = choice.is_multiple_of(2);
+    if killed {
+        fleet.kill(follower)?
+    } else {
+        fleet.pause(follower)?
+    }
+    bulk::write(&fleet.targets()[leader], BULK_WRITES).await?;
+    if killed {
+        fleet.cluster.members[follower].start()?;
+        // A moment of the schedule: somewhere while it starts or catches up.
+        tokio::time::sleep(Duration::from_millis(choice as u64 * 2)).await;
+        fleet.kill(follower)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -182,7 +221,12 @@ mod tests {
 
     #[test]
     fn a_seed_fixes_the_faults_and_one_deal_holds_every_kind() {
-        let deal = |seed| Strikes::new(seed).take(FAULTS.len()).collect::<Vec<_>>();
+        let deal = |seed| {
+            Strikes::new(seed, "")
+                .unwrap()
+                .take(FAULTS.len())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(deal(7), deal(7));
         assert_ne!(deal(7), deal(8));
         for fault in FAULTS {

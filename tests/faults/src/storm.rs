@@ -26,12 +26,14 @@ const ANSWERS_PER_SECOND_MIN: u64 = 5;
 const LAST_CLIENT: u32 = 1_000;
 
 /// How the run goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Storm {
     /// Fixes the faults and what clients ask.
     pub seed: u64,
     /// How long faults go on.
     pub duration: Duration,
+    /// The beginning of the names of the faults to inflict; empty: all.
+    pub fault: String,
     /// Asks for serializable reads and records them as linearizable: the judges must object.
     pub stale_reads: bool,
 }
@@ -103,7 +105,7 @@ async fn strike(fleet: &mut Fleet, storm: &Storm) -> Result<(usize, Duration)> {
     let end = Instant::now() + storm.duration;
     let mut slowest = Duration::ZERO;
     let mut count = 0;
-    for strike in Strikes::new(storm.seed) {
+    for strike in Strikes::new(storm.seed, &storm.fault)? {
         if Instant::now() >= end {
             break;
         }
