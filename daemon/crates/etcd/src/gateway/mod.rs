@@ -5,6 +5,7 @@
 //! nothing about any method. Invariant: a request that came through here never carries the
 //! identity of its TLS connection, only its token.
 
+mod budget;
 mod limits;
 mod refusal;
 mod request;
@@ -54,7 +55,7 @@ pub(crate) fn serves(path: &str) -> bool {
 pub(crate) async fn answer<B, C>(calls: &C, request: Request<B>) -> Response<Body>
 where
     B: HttpBody<Data = Bytes> + Unpin + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: std::fmt::Display,
     C: Calls,
 {
     let (parts, body) = request.into_parts();
@@ -78,15 +79,13 @@ where
     };
 
     let frames = if method.client_streams {
-        match request::first_value(&schema, method.input, body).await {
-            Ok((first, body)) => request::many(Arc::clone(&schema), method.input, body, first),
-            Err(status) => return refusal::answer(&status),
-        }
+        request::many(Arc::clone(&schema), method.input, body).await
     } else {
-        match request::single(&schema, method.input, body).await {
-            Ok(frames) => frames,
-            Err(status) => return refusal::answer(&status),
-        }
+        request::single(&schema, method.input, body, limits::BODY_TIME_MAX).await
+    };
+    let frames = match frames {
+        Ok(frames) => frames,
+        Err(status) => return refusal::answer(&status),
     };
     let response = calls
         .call(grpc_request(method_path, &parts.headers, frames))

@@ -6,16 +6,19 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use tonic::Status;
 
+use super::budget::Held;
 use super::limits::VALUE_BYTES_MAX;
 use super::schema::{MessageIndex, Schema};
 use super::split::Splitter;
 use super::to_proto;
+use crate::errors;
 
 /// Frames for a method that is called inside of this process.
 pub(crate) type Frames = Pin<Box<dyn HttpBody<Data = Bytes, Error = Status> + Send>>;
@@ -25,53 +28,67 @@ pub(super) async fn single<B>(
     schema: &Schema,
     input: MessageIndex,
     body: B,
+    time_max: Duration,
 ) -> Result<Frames, Status>
 where
     B: HttpBody<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: std::fmt::Display,
 {
-    let body = Limited::new(body, VALUE_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let message = message(schema, input, &body.to_bytes())?;
+    let mut held = Held::default();
+    let read = tokio::time::timeout(time_max, read_whole(body, &mut held)).await;
+    let read = read.map_err(|_| Status::cancelled("the body took too long"))??;
+    let message = message(schema, input, &read)?;
     Ok(Box::pin(
         http_body_util::Full::new(frame(&message)).map_err(|never| match never {}),
     ))
 }
 
+async fn read_whole<B>(mut body: B, held: &mut Held) -> Result<BytesMut, Status>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if let Ok(piece) = frame.into_data() {
+            if read.len() + piece.len() > VALUE_BYTES_MAX {
+                return Err(errors::REQUEST_TOO_LARGE.into());
+            }
+            held.add(piece.len())?;
+            read.extend_from_slice(&piece);
+        }
+    }
+    Ok(read)
+}
+
 /// A body that holds messages one after the other and may stay open, as streaming methods want
-/// it. A body that breaks off, or does not decode, ends the client's side of the stream.
-pub(super) fn many<B>(schema: Arc<Schema>, input: MessageIndex, body: B, first: Bytes) -> Frames
+/// it. Waits for the first, so that one that does not decode is refused; later, a body that breaks
+/// off or does not decode ends the client's side of the stream.
+pub(super) async fn many<B>(
+    schema: Arc<Schema>,
+    input: MessageIndex,
+    body: B,
+) -> Result<Frames, Status>
 where
     B: HttpBody<Data = Bytes> + Unpin + Send + 'static,
 {
-    let mut values = Values::new(body);
-    values.splitter.push(&first);
-    Box::pin(Many {
+    let mut values = Values {
+        body,
+        splitter: Splitter::default(),
+        held: Held::default(),
+        ended: false,
+    };
+    let first = match std::future::poll_fn(|cx| values.poll_next(cx)).await {
+        Some(value) => Some(frame(&message(&schema, input, &value?)?)),
+        None => None,
+    };
+    Ok(Box::pin(Many {
         schema,
         input,
+        first,
         values,
-    })
-}
-
-/// Reads on until the first JSON value is whole, so that one that does not decode is refused
-/// instead of ignored. Gives back all bytes that were read.
-pub(super) async fn first_value<B>(
-    schema: &Schema,
-    input: MessageIndex,
-    body: B,
-) -> Result<(Bytes, B), Status>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-{
-    let mut read = BytesMut::new();
-    let mut values = Values::new(body);
-    let value = std::future::poll_fn(|cx| values.poll_next(cx, &mut |piece| read.put_slice(piece)));
-    match value.await {
-        Some(Ok(value)) => message(schema, input, &value).map(drop)?,
-        Some(Err(status)) => return Err(status),
-        None => {}
-    }
-    Ok((read.freeze(), values.body))
+    }))
 }
 
 fn message(schema: &Schema, input: MessageIndex, json: &[u8]) -> Result<Vec<u8>, Status> {
@@ -93,27 +110,18 @@ fn frame(message: &[u8]) -> Bytes {
 struct Values<B> {
     body: B,
     splitter: Splitter,
+    held: Held,
     ended: bool,
 }
 
 impl<B: HttpBody<Data = Bytes> + Unpin> Values<B> {
-    fn new(body: B) -> Values<B> {
-        Values {
-            body,
-            splitter: Splitter::default(),
-            ended: false,
-        }
-    }
-
-    /// The next value; `seen` is shown every piece that is read for it.
-    fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-        seen: &mut impl FnMut(&[u8]),
-    ) -> Poll<Option<Result<Bytes, Status>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
         loop {
             match self.splitter.next(VALUE_BYTES_MAX) {
-                Ok(Some(value)) => return Poll::Ready(Some(Ok(value))),
+                Ok(Some(value)) => {
+                    self.held.keep(self.splitter.pending_bytes());
+                    return Poll::Ready(Some(Ok(value)));
+                }
                 Ok(None) if self.ended => {
                     // An unfinished value: whoever decodes it says so.
                     return Poll::Ready(self.splitter.rest().map(Ok));
@@ -126,7 +134,9 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Values<B> {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     if let Ok(piece) = frame.into_data() {
-                        seen(&piece);
+                        if let Err(status) = self.held.add(piece.len()) {
+                            return Poll::Ready(Some(Err(status)));
+                        }
                         self.splitter.push(&piece);
                     }
                 }
@@ -139,6 +149,8 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Values<B> {
 struct Many<B> {
     schema: Arc<Schema>,
     input: MessageIndex,
+    /// The frame of the first value, until it is asked for.
+    first: Option<Bytes>,
     values: Values<B>,
 }
 
@@ -151,19 +163,21 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Many<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
-        let Some(Ok(value)) = ready!(this.values.poll_next(cx, &mut |_| ())) else {
-            this.values.ended = true;
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let Some(value) = ready!(this.values.poll_next(cx)) else {
             return Poll::Ready(None);
         };
-        Poll::Ready(match message(&this.schema, this.input, &value) {
-            Ok(message) => Some(Ok(Frame::data(frame(&message)))),
+        match value.and_then(|value| message(&this.schema, this.input, &value)) {
+            Ok(message) => Poll::Ready(Some(Ok(Frame::data(frame(&message))))),
             Err(status) => {
                 tracing::debug!(%status, "a stream of the gateway ends at a value it cannot read");
                 this.values.ended = true;
                 this.values.splitter = Splitter::default();
-                None
+                Poll::Ready(None)
             }
-        })
+        }
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -14,6 +14,7 @@ use http_body::{Body as HttpBody, Frame};
 use http_body_util::{BodyExt, BodyStream, StreamBody};
 use tonic::Status;
 
+use super::budget::{self, LongAnswer};
 use super::limits::{ANSWER_BYTES_MAX, INLINE_BYTES_MAX};
 use super::refusal::{self, JSON};
 use super::schema::{MessageIndex, Schema};
@@ -32,22 +33,23 @@ pub(super) async fn single(
         Ok(message) => message,
         Err(status) => return refusal::answer(&status),
     };
-    let is_long = message.len() > INLINE_BYTES_MAX;
-    let convert = move || -> Result<Vec<u8>, Malformed> {
+    let length = message.len();
+    let convert = move || -> Result<Bytes, Malformed> {
         let mut json = Vec::with_capacity(message.len() + message.len() / 2);
         to_json::write(&schema, output, &message, &mut json)?;
-        Ok(json)
+        Ok(json.into())
     };
-    let json = if is_long {
+    let outcome = if length <= INLINE_BYTES_MAX {
+        convert().map(Body::full)
+    } else {
+        let room = budget::room_for_answer(length).await;
         match tokio::task::spawn_blocking(convert).await {
-            Ok(json) => json,
+            Ok(json) => json.map(|json| Body::stream(LongAnswer { json, room })),
             Err(_) => return refusal::answer(&crate::errors::STOPPED.into()),
         }
-    } else {
-        convert()
     };
-    match json {
-        Ok(json) => begin(Body::full(json)),
+    match outcome {
+        Ok(body) => begin(body),
         Err(error) => refusal::answer(&Status::internal(error.to_string())),
     }
 }

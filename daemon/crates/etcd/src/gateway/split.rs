@@ -54,6 +54,11 @@ impl Splitter {
         Ok(None)
     }
 
+    /// Bytes that are held.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
     /// What is left when the body ends.
     pub(super) fn rest(&mut self) -> Option<Bytes> {
         let rest = self.pending.split().freeze();

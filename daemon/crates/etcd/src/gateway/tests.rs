@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use bytes::BufMut;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
 use prost::Message;
 use serde_json::{Value, json};
 use skerry_proto::{authpb, etcdserverpb as pb, mvccpb, v3electionpb, v3lockpb};
@@ -60,6 +60,7 @@ impl Exchange {
 
 fn run<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     runtime.block_on(future)
@@ -351,6 +352,16 @@ fn a_body_over_the_limit_is_refused() {
     let endless = format!("{{\"a\":\"{}", "x".repeat(limits::VALUE_BYTES_MAX));
     let got = post("/v3/watch", &endless, &pb::WatchResponse::default());
     assert_eq!((got.status, got.asked.is_none()), (400, true));
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let schema = schema().unwrap();
+    let input = schema.method("/etcdserverpb.KV/Range").unwrap().input;
+    let never = StreamBody::new(futures_util::stream::pending::<Result<_, Status>>());
+    let time_max = std::time::Duration::from_millis(1);
+    let refused = run(request::single(&schema, input, never, time_max));
+    assert_eq!(refused.err().unwrap().code(), tonic::Code::Cancelled);
 }
 
 #[test]
