@@ -224,11 +224,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
-        // Whatever is written after this is durable only after this is.
-        let (done, _) = notify();
+        // The log keeps its own order, but the state does not wait for the log: entries that come
+        // instead, or a snapshot over them, may be durable there first. A crash in between would
+        // leave a log that contradicts the state, and openraft would not start over it.
+        let (done, outcome) = notify();
         self.log
             .truncate_after(last.map(|id| id.index()), done)
-            .map_err(io::Error::other)
+            .map_err(io::Error::other)?;
+        durable(outcome).await
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
