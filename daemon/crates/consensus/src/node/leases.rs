@@ -24,7 +24,7 @@ use crate::lessor::{Lessor, Renewal};
 use crate::limits::{LEASE_CHECKPOINT_LEASES_MAX, LEASE_EXPIRIES_PER_ROUND_MAX, LEASE_ROUND};
 use crate::peer::Class;
 use crate::peer::message::{Refusal, Request, answer};
-use crate::raft::types::{Data, voters};
+use crate::raft::types::Data;
 
 /// Pause before the leader is asked again.
 const RETRY: Duration = Duration::from_millis(50);
@@ -212,26 +212,28 @@ async fn ask<T: serde::de::DeserializeOwned>(
     }
 }
 
-/// Makes sure that this member still leads and that its state holds all leases granted so far.
+/// Makes sure that this member still leads and that its state holds all leases granted so far,
+/// those that an earlier leader granted included.
 async fn confirm(node: &Node) -> Result<(), Refusal> {
     let metrics = node.raft.metrics().borrow_watched().clone();
-    let alone = voters(metrics.membership_config.membership()).len() == 1;
     // Within this time of a quorum's word nobody else can have been elected.
     let fresh = node.timing.election / 2;
     let acked = metrics.last_quorum_acked;
-    if !alone && acked.is_none_or(|at| at.elapsed() > fresh) {
-        let confirmed = node.raft.get_read_linearizer(ReadPolicy::ReadIndex);
-        let confirmed = tokio::time::timeout(node.timing.election, confirmed).await;
-        if !matches!(confirmed, Ok(Ok(_))) {
-            return Err(Refusal::NotLeader);
-        }
-    }
-    let committed = node
-        .shared
-        .committed_end
-        .load(std::sync::atomic::Ordering::Acquire);
+    let policy = if acked.is_some_and(|at| at.elapsed() < fresh) {
+        ReadPolicy::LeaseRead
+    } else {
+        ReadPolicy::ReadIndex
+    };
+    let confirmed = node.raft.get_read_linearizer(policy);
+    let confirmed = tokio::time::timeout(node.timing.election, confirmed).await;
+    let Ok(Ok(confirmed)) = confirmed else {
+        return Err(Refusal::NotLeader);
+    };
+    // Not what is known to be committed: that is behind until this leader has committed an entry
+    // of its own, and a lease that was acknowledged would seem not to exist.
+    let end = confirmed.read_log_id().index() + 1;
     let mut applied = node.shared.applied_end.clone();
-    let caught_up = applied.wait_for(|applied| *applied >= committed);
+    let caught_up = applied.wait_for(|applied| *applied >= end);
     match tokio::time::timeout(ASK, caught_up).await {
         Ok(Ok(_)) => Ok(()),
         _ => Err(Refusal::Timeout),
