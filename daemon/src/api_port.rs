@@ -1,6 +1,5 @@
 //! What 6443 answers: joining and health. The Kubernetes API will be served beside them.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -24,11 +23,7 @@ impl ApiPort {
 impl Handler for ApiPort {
     type Body = ReplyBody;
 
-    fn handle(
-        self,
-        _peer: Arc<Peer>,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
-        async move { self.supervisor.handle(request).await }
+    async fn handle(self, _peer: Arc<Peer>, request: Request<Incoming>) -> Response<Self::Body> {
+        self.supervisor.handle(request).await
     }
 }

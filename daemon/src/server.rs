@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
-use skerry_consensus::{Config, Consensus, FlushPolicy, Handle, Role, Status};
+use skerry_consensus::{Config, Consensus, Handle, Role, Status};
 use skerry_listen::{Stop, Transport};
 use skerry_pki::{Leaf, Pki};
 use skerry_supervisor::Supervisor;
@@ -24,6 +24,8 @@ use crate::{api_port, data_dir, kubeconfig, logging, panic_hook, service_manager
 const CACHE_SHARE: u64 = 8;
 /// redb needs some pages to work with, however small the budget.
 const CACHE_BYTES_MIN: u64 = 1 << 20;
+/// How long opening the log and the state may take before systemd gives up on it.
+const RECOVERY_TIME_MAX: Duration = Duration::from_secs(600);
 /// How often certificates are looked at for renewal.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -62,8 +64,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let member = tokio::select! {
         member = membership::establish(&settings) => member?,
         () = &mut stopping => return Ok(()),
+        () = service_manager::keep_starting() => return Ok(()),
     };
     service_manager::status("recovering the datastore");
+    service_manager::extend_start(RECOVERY_TIME_MAX);
     let handle = start_datastore(&settings, &member)?;
     member.confirm(&settings.data_dir)?;
     let stop = Stop::new();
@@ -105,10 +109,7 @@ fn start_datastore(settings: &Settings, member: &Membership) -> anyhow::Result<H
         cache_bytes: usize::try_from(cache).unwrap_or(usize::MAX),
         quota_bytes: settings.quota_bytes,
         command_bytes_max: Config::COMMAND_BYTES_DEFAULT,
-        flush: FlushPolicy {
-            interval: settings.flush_interval,
-            ..FlushPolicy::default()
-        },
+        flush: settings.flush,
         heartbeat: settings.heartbeat,
         election: settings.election,
         peer_address: settings.listen(settings.etcd_peer_port),

@@ -11,6 +11,8 @@ use sd_notify::NotifyState;
 /// The counters of the threads that must move.
 pub(crate) type Pulses = [u64; 3];
 
+/// What a server that joins asks for, again and again.
+const START_EXTENSION: Duration = Duration::from_secs(90);
 /// Notifications are sent at least this often per watchdog period: one that is late is no hang.
 const SENDS_PER_PERIOD: u32 = 3;
 
@@ -24,6 +26,22 @@ pub(crate) fn tell(states: &[NotifyState<'_>]) {
 /// Says in one line what the server is doing.
 pub(crate) fn status(text: &str) {
     tell(&[NotifyState::Status(text)]);
+}
+
+/// Asks for more time before READY=1 must come.
+pub(crate) fn extend_start(time: Duration) {
+    let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
+}
+
+/// Asks for more time for as long as it is polled: a server that waits for the one it joins has
+/// not failed to start. Never returns.
+pub(crate) async fn keep_starting() {
+    let mut tick = tokio::time::interval(START_EXTENSION / 3);
+    loop {
+        tick.tick().await;
+        extend_start(START_EXTENSION);
+    }
 }
 
 /// Feeds systemd's watchdog for as long as all pulses move; never returns.

@@ -146,6 +146,14 @@ pub(crate) const KEYS: &[Key] = &[
         "longest time between two durable commits of the state [5s]",
     ),
     text(
+        "flush-entries",
+        "applied entries after which the state is committed durably [5000]",
+    ),
+    text(
+        "flush-bytes",
+        "bytes of applied entries after which it is [4M]",
+    ),
+    text(
         "heartbeat-interval",
         "time between a leader's heartbeats [500ms]",
     ),

@@ -54,6 +54,14 @@ pub(crate) fn port(text: &str) -> Result<u16, String> {
         .ok_or_else(|| expected("a port, 1 to 65535", text))
 }
 
+/// A number of things, at least one.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count != 0)
+        .ok_or_else(|| expected("a number from 1", text))
+}
+
 /// `true` or `false`.
 pub(crate) fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| expected("true or false", text))
@@ -89,5 +97,6 @@ mod tests {
         assert!(mode("8").is_err() && mode("7777").is_err());
         assert!(port("0").is_err() && port("65536").is_err());
         assert!(switch("yes").is_err());
+        assert!(count("0").is_err() && count("-1").is_err());
     }
 }

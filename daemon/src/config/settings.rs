@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use skerry_consensus::FlushPolicy;
 use skerry_etcd::TokenOptions;
 
 use super::layers::{self, LayerError, Layers, Origin, Value};
@@ -51,7 +52,8 @@ pub(crate) struct Settings {
     pub(crate) quota_bytes: u64,
     /// Bytes of memory that caches are sized from.
     pub(crate) memory_budget: u64,
-    pub(crate) flush_interval: Duration,
+    /// When the state is committed durably.
+    pub(crate) flush: FlushPolicy,
     pub(crate) heartbeat: Duration,
     pub(crate) election: Duration,
     /// etcd's `--auth-token`.
@@ -129,6 +131,7 @@ impl Settings {
             }
             Ok(())
         })?;
+        let flush = FlushPolicy::default();
         Ok(Self {
             data_dir: given.path("data-dir", "/var/lib/skerry"),
             bind: given
@@ -166,9 +169,17 @@ impl Settings {
             memory_budget: given
                 .parsed("memory-budget", parse::bytes)?
                 .unwrap_or(64 << 20),
-            flush_interval: given
-                .parsed("flush-interval", parse::duration)?
-                .unwrap_or(Duration::from_secs(5)),
+            flush: FlushPolicy {
+                interval: given
+                    .parsed("flush-interval", parse::duration)?
+                    .unwrap_or(flush.interval),
+                entries: given
+                    .parsed("flush-entries", parse::count)?
+                    .unwrap_or(flush.entries),
+                bytes: given
+                    .parsed("flush-bytes", parse::bytes)?
+                    .unwrap_or(flush.bytes),
+            },
             heartbeat,
             election,
             auth_token: given
