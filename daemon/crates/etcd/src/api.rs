@@ -57,6 +57,8 @@ pub(crate) struct Api {
     pub(crate) quota: Quota,
     pub(crate) watches: Arc<Hub>,
     pub(crate) stop: Stop,
+    /// Room for answers that may be large.
+    pub(crate) large_answers: Arc<Semaphore>,
     /// Room for clients that take snapshots.
     pub(crate) snapshots: Arc<Semaphore>,
     /// Whether no leader has been known for so long that streams which need one have to end.

@@ -9,7 +9,8 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use crate::api::Api;
-use crate::grpc::{self, Body, RequestBody};
+use crate::grpc::{self, Body, RangeAnswer, RequestBody};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_PIECE_BYTES};
 use crate::method::{self, Kind, Method};
 use crate::who::Who;
 use crate::{errors, gateway, http as plain};
@@ -138,7 +139,7 @@ async fn call(api: Arc<Api>, peer: Arc<Peer>, request: Request<RequestBody>) -> 
     }
 
     match method {
-        Method::Range => unary!(range),
+        Method::Range => range(&api, &who, body).await,
         Method::Put => unary!(put),
         Method::Txn => unary!(txn),
         Method::DeleteRange => unary!(delete_range),
@@ -224,9 +225,36 @@ async fn receive<M: Message + Default>(
     Ok(message)
 }
 
+/// A range, whose answer may be too large to be held twice.
+async fn range(api: &Api, who: &Who, body: RequestBody) -> Response<Body> {
+    let outcome = match receive(api, who, body).await {
+        Ok(request) => api.range_in_room(who, request).await,
+        Err(status) => Err(status),
+    };
+    match outcome {
+        Ok((response, Some(room))) => {
+            let length = response.encoded_len();
+            if (2 * ANSWER_PIECE_BYTES..=ANSWER_BYTES_MAX).contains(&length) {
+                api.metrics.handled(Method::Range, Code::Ok);
+                api.metrics.sent_bytes.add(length as u64);
+                return grpc::begin(Body::stream(RangeAnswer::new(response, room)));
+            }
+            answer(api, Method::Range, Ok(response))
+        }
+        Ok((response, None)) => answer(api, Method::Range, Ok(response)),
+        Err(status) => refuse(api, Method::Range, status),
+    }
+}
+
 fn answer<M: Message>(api: &Api, method: Method, outcome: Result<M, Status>) -> Response<Body> {
     match outcome {
         Ok(message) => {
+            let length = message.encoded_len();
+            if length > ANSWER_BYTES_MAX {
+                let text = "grpc: trying to send message larger than max";
+                let text = format!("{text} ({length} vs. {ANSWER_BYTES_MAX})");
+                return refuse(api, method, Status::resource_exhausted(text));
+            }
             let frame = grpc::frame(&message);
             api.metrics.handled(method, Code::Ok);
             api.metrics.sent_bytes.add(frame.len() as u64);

@@ -64,3 +64,15 @@ pub const SNAPSHOTS_MAX: usize = 2;
 
 /// How long a client may leave a piece of its snapshot untaken.
 pub const SNAPSHOT_STALL_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of one answer: what gRPC's other implementations send at most.
+pub const ANSWER_BYTES_MAX: usize = i32::MAX as usize;
+
+/// Bytes of a large answer that are encoded at once.
+pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
+
+/// Ranges whose answers may be large that are held in memory at once.
+pub const LARGE_ANSWERS_MAX: usize = 16;
+
+/// How long a range waits for others to be sent.
+pub const LARGE_ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);

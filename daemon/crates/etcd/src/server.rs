@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::api::{Api, Options};
 use crate::auth::{AuthOptions, Authority, KeyError};
 use crate::dispatch::{ClientPort, MetricsPort};
-use crate::limits::SNAPSHOTS_MAX;
+use crate::limits::{LARGE_ANSWERS_MAX, SNAPSHOTS_MAX};
 use crate::metrics::Metrics;
 use crate::watch::Hub;
 use crate::{leader, quota::Quota};
@@ -52,6 +52,7 @@ impl Server {
             quota: Quota::default(),
             watches,
             stop: Stop::new(),
+            large_answers: Arc::new(Semaphore::new(LARGE_ANSWERS_MAX)),
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
             leaderless,
         });

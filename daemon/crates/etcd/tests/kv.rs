@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Member, delete, get, put};
-use skerry_etcd::limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX};
+use skerry_etcd::limits::{LARGE_ANSWERS_MAX, MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX};
 use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::request_op::Request;
 use tonic::Code;
@@ -213,5 +213,31 @@ async fn what_is_compacted_cannot_be_read_and_a_physical_compaction_waits_for_th
         kv.range(get("a")).await.unwrap().into_inner().kvs[0].value,
         "99"
     );
+    member.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_range_arrives_whole_and_no_more_of_them_than_there_is_room_for_wait_forever() {
+    let member = Member::start().await;
+    let mut kv = member.kv().await;
+    for number in 0..300 {
+        kv.put(put(&format!("k{number:03}"), vec![b'v'; 2000]))
+            .await
+            .unwrap();
+    }
+    let all = pb::RangeRequest {
+        range_end: common::prefix_end("k").into(),
+        ..get("k")
+    };
+    let expected = kv.range(all.clone()).await.unwrap().into_inner();
+    assert_eq!((expected.kvs.len(), expected.count), (300, 300));
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..3 * LARGE_ANSWERS_MAX {
+        let (mut kv, all) = (member.kv().await, all.clone());
+        clients.spawn(async move { kv.range(all).await.unwrap().into_inner() });
+    }
+    while let Some(answer) = common::in_time(clients.join_next()).await {
+        assert_eq!(answer.unwrap(), expected);
+    }
     member.stop().await;
 }

@@ -169,24 +169,35 @@ async fn a_watcher_of_the_future_sees_nothing_until_then() {
     member.stop().await;
 }
 
+/// Clients that write at once.
+const WRITERS: usize = 56;
+
 #[tokio::test]
 async fn a_watcher_that_lags_reads_history_and_loses_nothing() {
     let member = Member::start().await;
     let mut slow = Stream::open(&member).await;
     slow.create(prefix("k")).await;
     // More than the mailbox, the ring and the windows of HTTP/2 hold together.
-    let mut kv = member.kv().await;
-    let count = WATCH_MAIL_MAX + 1000;
-    let mut expected = Vec::new();
-    for number in 0..count {
-        let key = format!("k{}", number % 7);
-        let response = kv
-            .put(put(&key, vec![b'v'; 2048]))
-            .await
-            .unwrap()
-            .into_inner();
-        expected.push((key, response.header.unwrap().revision));
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let mut kv = member.kv().await;
+        writers.spawn(async move {
+            let mut written = Vec::new();
+            for _ in 0..(WATCH_MAIL_MAX + 1000) / WRITERS {
+                let key = format!("k{writer}");
+                let response = kv
+                    .put(put(&key, vec![b'v'; 2048]))
+                    .await
+                    .unwrap()
+                    .into_inner();
+                written.push((key, response.header.unwrap().revision));
+            }
+            written
+        });
     }
+    let mut expected: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
+    expected.sort_unstable_by_key(|(_, revision)| *revision);
+    let count = expected.len();
     assert_eq!(slow.events(0, count).await, expected);
     let more = put_some(&member, &["k1"]).await;
     assert_eq!(slow.events(0, 1).await, more);

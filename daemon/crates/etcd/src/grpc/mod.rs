@@ -6,6 +6,7 @@
 //! Texts of protocol errors are grpc-go's, which is what etcd's clients are used to.
 
 mod body;
+mod range;
 mod request_body;
 mod stream;
 
@@ -17,6 +18,7 @@ use prost::Message;
 use tonic::{Code, Status};
 
 pub(crate) use body::Body;
+pub(crate) use range::RangeAnswer;
 pub(crate) use request_body::RequestBody;
 pub(crate) use stream::Answers;
 
@@ -159,12 +161,17 @@ pub(crate) fn frame<M: Message>(message: &M) -> Bytes {
 
 /// Adds a message to others.
 fn put_frame<M: Message>(out: &mut BytesMut, message: &M) {
-    let length = message.encoded_len();
-    out.reserve(FRAME_HEADER_BYTES + length);
+    let length = wire_length(message);
+    out.reserve(FRAME_HEADER_BYTES + length as usize);
     out.put_u8(0);
-    // Answers are bounded far below 4 GiB by the limits on what is read at once.
-    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    out.put_u32(length);
     message.encode_raw(out);
+}
+
+/// The length of a message as a frame says it.
+fn wire_length<M: Message>(message: &M) -> u32 {
+    let length = message.encoded_len();
+    u32::try_from(length).expect("answers longer than ANSWER_BYTES_MAX are refused before")
 }
 
 /// The answer to a unary call.

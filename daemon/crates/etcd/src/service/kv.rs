@@ -1,21 +1,29 @@
 //! KV: ranges, puts, deletions, transactions, compaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use skerry_proto::command::command::Operation;
 use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::request_op::Request;
 use skerry_store::{Reply, quota};
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use crate::access::identity;
 use crate::api::Api;
-use crate::limits::TXN_OPERATIONS_MAX;
+use crate::limits::{LARGE_ANSWER_WAIT_MAX, TXN_OPERATIONS_MAX};
 use crate::who::Who;
 use crate::{check, errors};
 
 /// How often a client's physical compaction is looked at.
 const COMPACTED_POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// An answer of so many keys is never counted as large.
+const FEW_KEYS: i64 = 16;
+
+/// Room for one answer that may be large; given back when it is dropped.
+pub(crate) type LargeAnswer = OwnedSemaphorePermit;
 
 impl Api {
     pub(crate) async fn range(
@@ -23,6 +31,15 @@ impl Api {
         who: &Who,
         request: pb::RangeRequest,
     ) -> Result<pb::RangeResponse, Status> {
+        Ok(self.range_in_room(who, request).await?.0)
+    }
+
+    /// As [`Api::range`]; the room is to be held for as long as the answer is.
+    pub(crate) async fn range_in_room(
+        &self,
+        who: &Who,
+        request: pb::RangeRequest,
+    ) -> Result<(pb::RangeResponse, Option<LargeAnswer>), Status> {
         if !request.serializable && self.is_learner(&self.status()) {
             return Err(errors::NOT_FOR_LEARNER.into());
         }
@@ -30,17 +47,28 @@ impl Api {
         if !request.serializable {
             self.linearize().await?;
         }
+        let room = match may_be_large(&request) {
+            true => Some(self.room_for_large_answer().await?),
+            false => None,
+        };
         let caller = self.caller(who).await?;
         self.permit(|rules| {
             rules.permit_range(identity(&caller), &request.key, &request.range_end)
         })?;
-        let mut response = self
-            .view()?
-            .range(&request)
-            .map_err(|error| errors::query(&error))?;
+        let response = self.view()?.range(&request);
+        let mut response = response.map_err(|error| errors::query(&error))?;
         self.still_good(&caller)?;
         self.fill(&mut response.header);
-        Ok(response)
+        Ok((response, room))
+    }
+
+    async fn room_for_large_answer(&self) -> Result<LargeAnswer, Status> {
+        let room = Arc::clone(&self.large_answers).acquire_owned();
+        match tokio::time::timeout(LARGE_ANSWER_WAIT_MAX, room).await {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(_)) => Err(errors::STOPPED.into()),
+            Err(_) => Err(errors::TOO_MANY_REQUESTS.into()),
+        }
     }
 
     pub(crate) async fn put(
@@ -132,6 +160,12 @@ impl Api {
         self.fill(&mut response.header);
         Ok(response)
     }
+}
+
+/// Whether the answer may hold more than a few keys.
+fn may_be_large(request: &pb::RangeRequest) -> bool {
+    let few = (1..=FEW_KEYS).contains(&request.limit);
+    !request.range_end.is_empty() && !request.count_only && !few
 }
 
 impl Api {
