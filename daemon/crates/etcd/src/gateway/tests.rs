@@ -749,3 +749,64 @@ fn a_broken_answer_becomes_an_error_and_no_panic() {
     let got = exchange(request("/v3/kv/range", "{}"), Response::new(Body::Empty));
     assert_eq!(got.status, 500);
 }
+
+/// SplitMix64: the same numbers for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % end as u64) as usize
+    }
+}
+
+#[test]
+fn damaged_json_and_damaged_messages_are_errors_and_nothing_worse() {
+    let seed = 0x6a73_6f6e;
+    println!("seed {seed:#x}");
+    let mut random = Random(seed);
+    let schema = schema().unwrap();
+    let body = json!({
+        "compare": [{"target": "VERSION", "key": "Zm9v", "version": "0", "range_end": "AA=="}],
+        "success": [
+            {"request_put": {"key": "Zm9v", "value": "/+8=", "lease": -7, "prev_kv": true}},
+            {"request_txn": {"failure": [{"request_range": {"limit": 1e3, "sort_order": 2}}]}},
+        ],
+    });
+    let body = body.to_string().into_bytes();
+    let txn = schema.method("/etcdserverpb.KV/Txn").unwrap();
+    let wire = to_proto::encode(&schema, txn.input, &body).unwrap();
+    assert_eq!(pb::TxnRequest::decode(&wire[..]).unwrap().success.len(), 2);
+    let (mut accepted, mut refused) = (0, 0);
+    for _ in 0..20_000 {
+        let mut damaged = body.clone();
+        for _ in 0..=random.below(3) {
+            let place = random.below(damaged.len());
+            match random.below(3) {
+                0 => damaged[place] = b"{}[]\":,0-e.\\\xff"[random.below(13)],
+                1 => damaged.truncate(place.max(1)),
+                _ => damaged.insert(place, body[random.below(body.len())]),
+            }
+        }
+        match to_proto::encode(&schema, txn.input, &damaged) {
+            // What is accepted is a message that the method can read.
+            Ok(wire) => {
+                pb::TxnRequest::decode(&wire[..]).unwrap();
+                accepted += 1;
+            }
+            Err(_) => refused += 1,
+        }
+        let mut damaged = wire.clone();
+        let place = random.below(damaged.len());
+        damaged[place] = random.below(256) as u8;
+        let mut json = Vec::new();
+        if to_json::write(&schema, txn.input, &damaged, &mut json).is_ok() {
+            // Damage may bring a field twice, which JSON has no form for; but JSON it is.
+            serde_json::from_slice::<serde::de::IgnoredAny>(&json).unwrap();
+        }
+    }
+    assert!(accepted > 100 && refused > 100, "{accepted} {refused}");
+}
