@@ -40,5 +40,37 @@ pub(crate) fn start(debug: bool) {
 /// Says why the process ends, with every cause.
 pub(crate) fn complain(error: &anyhow::Error) {
     // Nothing can be done about a standard error that is closed.
-    let _ = writeln!(std::io::stderr(), "skerry: {error:#}");
+    let _ = writeln!(std::io::stderr(), "skerry: {}", told(error));
+}
+
+/// The error and its causes, but for those that the one before has told already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    let mut last = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text.clone_from(&cause);
+        } else if !last.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        last = cause;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_its_error_has_told_is_not_told_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot listen: {0}")]
+        struct Listen(#[source] std::fmt::Error);
+        let error = anyhow::Error::new(Listen(std::fmt::Error)).context("datastore");
+        assert_eq!(
+            told(&error),
+            format!("datastore: cannot listen: {}", std::fmt::Error)
+        );
+    }
 }

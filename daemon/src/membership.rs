@@ -104,7 +104,7 @@ fn other_servers(settings: &Settings) -> anyhow::Result<Vec<ServerUrl>> {
         .servers
         .iter()
         .filter(|url| url.trim_end_matches('/') != own)
-        .map(|url| url.parse().with_context(|| format!("server '{url}'")))
+        .map(|url| url.parse().context("server"))
         .collect()
 }
 
