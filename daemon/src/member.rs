@@ -31,6 +31,9 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        return print(USAGE);
+    }
     match words.split_first() {
         Some((command, flags)) if command == "list" => runtime.block_on(async {
             let members = list(&mut connect(flags).await?).await?;
@@ -39,10 +42,10 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         Some((command, rest)) if command == "remove" => {
             let (whom, flags) = rest
                 .split_first()
-                .with_context(|| format!("which member?\n{USAGE}"))?;
+                .filter(|(whom, _)| !whom.starts_with('-'))
+                .with_context(|| format!("which member? Its id or name comes first\n{USAGE}"))?;
             runtime.block_on(remove(whom, flags))
         }
-        Some((command, _)) if command == "--help" || command == "-h" => print(USAGE),
         _ => bail!("member wants list or remove\n{USAGE}"),
     }
 }
