@@ -3,6 +3,7 @@
 //! Knows nothing about what the keys mean; keeps the line of each, so that every later complaint
 //! can name it. Bounded in bytes; anchors, aliases and nested mappings are refused.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use saphyr_parser::{Event, Parser, Span};
@@ -43,22 +44,34 @@ pub(crate) enum FileError {
 
 /// Reads a file of settings.
 pub(crate) fn read(path: &Path) -> Result<Vec<Line>, FileError> {
-    let io = |source| FileError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(FileError::TooLarge {
-            path: path.to_owned(),
-        });
-    }
-    let text = std::fs::read_to_string(path).map_err(io)?;
+    let text = text(path)?;
     parse(&text).map_err(|(line, what)| FileError::Yaml {
         path: path.to_owned(),
         line,
         what,
     })
+}
+
+/// The text of a file. Pipes and devices tell no size: what is read is bounded, not what is told.
+pub(crate) fn text(path: &Path) -> Result<String, FileError> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .and_then(|_| {
+            if bytes.len() as u64 > FILE_BYTES_MAX {
+                return Ok(None);
+            }
+            String::from_utf8(bytes)
+                .map(Some)
+                .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+        })
+        .map_err(|source| FileError::Read {
+            path: path.to_owned(),
+            source,
+        })?
+        .ok_or_else(|| FileError::TooLarge {
+            path: path.to_owned(),
+        })
 }
 
 /// Parses the text of a file; an error is a line and what is wrong there.
@@ -185,6 +198,12 @@ mod tests {
     fn an_empty_file_has_no_settings() {
         assert_eq!(parse("").unwrap(), []);
         assert_eq!(parse("# nothing\n").unwrap(), []);
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        let error = read(Path::new("/dev/zero")).unwrap_err();
+        assert!(matches!(error, FileError::TooLarge { .. }), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use skerry_consensus::FlushPolicy;
 use skerry_etcd::TokenOptions;
 
+use super::file;
 use super::layers::{self, LayerError, Layers, Origin, Value};
 use super::parse;
 
@@ -284,7 +285,7 @@ impl Given {
             };
         }
         self.parsed("token-file", |path| {
-            let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+            let text = file::text(Path::new(path)).map_err(|error| error.to_string())?;
             match text.trim() {
                 "" => Err(format!("{path}: holds no token")),
                 token => Ok(token.to_owned()),
