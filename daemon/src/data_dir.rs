@@ -13,10 +13,18 @@ pub(crate) struct DataDirLock(#[allow(dead_code)] Flock<std::fs::File>);
 
 /// Makes the directory if need be and locks it.
 pub(crate) fn lock(data_dir: &Path) -> anyhow::Result<DataDirLock> {
+    // One that the administrator made may be open to all; what lies in `db` is for nobody else.
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(data_dir)
+        .and_then(|()| {
+            let mut db = std::fs::DirBuilder::new();
+            match db.mode(0o700).create(data_dir.join("db")) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                made => made,
+            }
+        })
         .with_context(|| format!("{}: cannot make the data directory", data_dir.display()))?;
     let path = data_dir.join("lock");
     let file = OpenOptions::new()
@@ -39,6 +47,17 @@ pub(crate) fn lock(data_dir: &Path) -> anyhow::Result<DataDirLock> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_state_is_private_even_in_a_directory_that_is_open_to_all() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(directory.path(), open).unwrap();
+        let _lock = lock(directory.path()).unwrap();
+        let mode = std::fs::metadata(directory.path().join("db")).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o777, 0o700);
+    }
 
     #[test]
     fn two_servers_never_share_a_data_directory() {
