@@ -5,6 +5,7 @@ mod client_channel;
 mod command_line;
 mod config;
 mod data_dir;
+mod farewell;
 mod identity;
 mod kubeconfig;
 mod logging;

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Settings;
 use crate::membership::{self, Membership};
-use crate::{api_port, data_dir, kubeconfig, logging, panic_hook, service_manager};
+use crate::{api_port, data_dir, farewell, kubeconfig, logging, panic_hook, service_manager};
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
 const CACHE_SHARE: u64 = 8;
@@ -53,6 +53,7 @@ struct Ports {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _lock = data_dir::lock(&settings.data_dir)?;
+    farewell::refuse(&settings.data_dir)?;
     panic_hook::set(settings.data_dir.join("db/state.redb"));
     let ports = Ports {
         api: bind(settings.listen(settings.https_port)).await?,
@@ -87,8 +88,12 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     service_manager::tell(&[NotifyState::Stopping]);
     stop.request();
     serving.stopped().await;
+    let removed = farewell::was_removed(&handle.status());
     handle.shutdown().await;
     tracing::info!("stopped");
+    if removed {
+        farewell::mark(&settings.data_dir)?;
+    }
     outcome
 }
 

@@ -1,0 +1,60 @@
+//! A server that was removed from its cluster stays away until it is told to join again.
+//!
+//! What it holds is kept, and belongs to a member that is none any more: serving it would answer
+//! from the past. Invariant: the mark is written once the removal is committed, and a data
+//! directory with the mark is never served.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use skerry_consensus::Status;
+
+/// Below the data directory.
+const MARK: &str = "db/removed";
+
+/// Whether this member knows of a committed membership that is without it.
+pub(crate) fn was_removed(status: &Status) -> bool {
+    let mut ids = status.members.iter().map(|(id, _, _)| *id);
+    status.fatal.is_some() && !status.members.is_empty() && ids.all(|id| id != status.member_id)
+}
+
+/// Marks the data directory as that of a removed member; `Err` says what it means for the user.
+pub(crate) fn mark(data_dir: &Path) -> anyhow::Result<()> {
+    let path = data_dir.join(MARK);
+    File::create(&path)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| File::open(data_dir.join("db"))?.sync_all())
+        .with_context(|| path.display().to_string())?;
+    refuse(data_dir)
+}
+
+/// Refuses a data directory that has the mark.
+pub(crate) fn refuse(data_dir: &Path) -> anyhow::Result<()> {
+    let path = data_dir.join(MARK);
+    if path
+        .try_exists()
+        .with_context(|| path.display().to_string())?
+    {
+        bail!(
+            "this server was removed from its cluster; its data is kept in {}: move that directory aside to join again as a new member",
+            data_dir.display()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marked_data_directory_is_refused_and_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(refuse(directory.path()).is_ok());
+        std::fs::create_dir(directory.path().join("db")).unwrap();
+        let told = mark(directory.path()).unwrap_err().to_string();
+        assert!(told.contains("removed from its cluster"), "{told}");
+        assert_eq!(refuse(directory.path()).unwrap_err().to_string(), told);
+    }
+}
