@@ -19,7 +19,7 @@ pub enum Start {
     Form,
     /// The cluster has handed out this member's id: wait to be contacted. May be repeated.
     Join,
-    /// Go on from what the directory holds.
+    /// Go on from what the directory holds; it must hold something.
     Restart,
 }
 
@@ -137,6 +137,10 @@ pub enum StartError {
         first: u64,
         applied: Option<u64>,
     },
+    #[error("{path}: the state is there but its log is not, so this member cannot know what it promised to the others; move the data directory aside and rejoin as a new member", path = path.display())]
+    LogLost { path: PathBuf },
+    #[error("{path}: neither log nor state is there, though this is a member already; restore them, or remove this member from the cluster and rejoin as a new one", path = path.display())]
+    NothingLeft { path: PathBuf },
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     #[error("cannot start consensus: {0}")]

@@ -62,6 +62,7 @@ impl Consensus {
             recovered.purged.as_ref().map(|(index, _)| *index),
             &point,
         )?;
+        check_memory(&config, start, &recovered, &point)?;
         assemble(config, start, listener, log, writer, store, point)
     }
 }
@@ -111,6 +112,27 @@ fn check_hole(state: &Path, purged: Option<u64>, point: &Point) -> Result<(), St
     Ok(())
 }
 
+/// A member that has forgotten its votes, or entries it has acknowledged, must not take part under
+/// its old id: it could vote twice in a term, or help to lose what others were told is safe.
+fn check_memory(
+    config: &Config,
+    start: Start,
+    recovered: &skerry_log::Recovered,
+    point: &Point,
+) -> Result<(), StartError> {
+    // Whoever has applied anything has voted for or followed somebody before.
+    if point.applied.is_some() && recovered.vote.is_none() {
+        let path = config.db_dir.join("log");
+        return Err(StartError::LogLost { path });
+    }
+    let empty = recovered.vote.is_none() && recovered.last_index.is_none();
+    if start == Start::Restart && empty {
+        let path = config.db_dir.clone();
+        return Err(StartError::NothingLeft { path });
+    }
+    Ok(())
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -154,7 +176,8 @@ fn assemble(
     };
     let shared = Arc::new(Shared {
         member_id: config.member_id,
-        command_bytes_max: config.command_bytes_max,
+        command_bytes_max: (config.command_bytes_max)
+            .min(log.entry_bytes_max() - crate::raft::record::ENTRY_HEAD_BYTES),
         request_timeout: config.request_timeout(),
         lease_ttl_seconds_min: config.lease_ttl_seconds_min(),
         waiters,

@@ -86,7 +86,7 @@ pub(crate) struct Node {
     /// Where a received snapshot is kept until it is the state.
     pub(crate) incoming: PathBuf,
     /// Only one snapshot is received at a time.
-    pub(crate) receiving: tokio::sync::Mutex<()>,
+    pub(crate) receiving: Arc<tokio::sync::Mutex<()>>,
     pub(crate) lessor: Arc<Mutex<Lessor>>,
     pub(crate) leases_changed: Arc<Notify>,
     /// Whether this member looks after the leases may have changed.
@@ -199,9 +199,6 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
     let raft_config = Arc::new(raft_config(&config)?);
     let raft = Raft::new(config.member_id, raft_config, factory, log_store, machine);
     let raft = raft.await.map_err(|error| failed(&error))?;
-    if pristine && start == Start::Restart {
-        tracing::warn!("nothing to restart from: waiting to be contacted by the cluster");
-    }
     if pristine && start == Start::Form {
         let peer = Peer {
             member: config.member.clone(),
@@ -237,7 +234,7 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
         store: store.clone(),
         timing,
         incoming: config.incoming(),
-        receiving: tokio::sync::Mutex::default(),
+        receiving: Arc::default(),
         lessor,
         leases_changed,
         lease_duty: Notify::new(),

@@ -108,6 +108,12 @@ impl View {
             .or_insert_with(|| member.peer_urls.clone());
     }
 
+    /// Whether a member votes, as far as this one knows.
+    pub(crate) fn votes(&self, member: u64) -> bool {
+        let effective = self.effective.borrow();
+        effective.membership().voter_ids().any(|id| id == member)
+    }
+
     /// Position, plus 1, of the membership by which this member is one; 0 where it is not.
     pub(crate) fn member_since(&self) -> u64 {
         let effective = self.effective.borrow();

@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! asker     "SKRY" | version u8 | class u8 | cluster u64 | asker u64 | asked u64 |
-//!           position of the membership by which the asker is a member, plus 1, or 0: u64
+//!           position of the membership by which the asker is a member, plus 1, or 0: u64 |
+//!           whether the asked votes, as far as the asker knows: u8
 //! asked     "SKRY" | version u8 | verdict u8
 //! ```
 
@@ -17,7 +18,7 @@ const MAGIC: [u8; 4] = *b"SKRY";
 /// The protocol between members.
 pub(crate) const VERSION: u8 = 1;
 /// Bytes of the asker's greeting.
-pub(crate) const HELLO_BYTES: usize = 38;
+pub(crate) const HELLO_BYTES: usize = 39;
 /// Bytes of the answer.
 pub(crate) const VERDICT_BYTES: usize = 6;
 
@@ -30,6 +31,8 @@ pub(crate) struct Hello {
     pub(crate) to: u64,
     /// 0: not known to be a member.
     pub(crate) member_since: u64,
+    /// The asker takes the asked for a voter.
+    pub(crate) votes: bool,
 }
 
 /// The answer.
@@ -42,6 +45,8 @@ pub(crate) enum Verdict {
     /// The asker is a member no more.
     Removed = 4,
     Busy = 5,
+    /// The asked is a voter that has lost all it had written.
+    Empty = 6,
 }
 
 impl Hello {
@@ -54,6 +59,7 @@ impl Hello {
         for (number, place) in numbers.iter().zip(out[6..].chunks_exact_mut(8)) {
             place.copy_from_slice(&number.to_le_bytes());
         }
+        out[HELLO_BYTES - 1] = u8::from(self.votes);
         out
     }
 
@@ -73,12 +79,14 @@ impl Hello {
             *number = u64::from_le_bytes(le);
         }
         let [cluster_id, from, to, member_since] = numbers;
+        let votes = bytes[HELLO_BYTES - 1] != 0;
         Ok(Self {
             class,
             cluster_id,
             from,
             to,
             member_since,
+            votes,
         })
     }
 }
@@ -100,6 +108,7 @@ impl Verdict {
             3 => Self::OtherMember,
             4 => Self::Removed,
             5 => Self::Busy,
+            6 => Self::Empty,
             _ => return None,
         })
     }
@@ -123,10 +132,11 @@ mod tests {
                 from: u64::MAX,
                 to: 3,
                 member_since: 4,
+                votes: class == Class::Append,
             };
             assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
         }
-        for verdict in [Verdict::Welcome, Verdict::Removed, Verdict::Busy] {
+        for verdict in [Verdict::Welcome, Verdict::Removed, Verdict::Empty] {
             assert_eq!(Verdict::decode(&verdict.encode()), Some(verdict));
         }
     }
@@ -139,6 +149,7 @@ mod tests {
             from: 2,
             to: 3,
             member_since: 0,
+            votes: false,
         };
         let mut bytes = hello.encode();
         bytes[4] = VERSION + 1;

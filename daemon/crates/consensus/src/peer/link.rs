@@ -316,6 +316,7 @@ impl Link {
             from: view.member_id,
             to: self.peer,
             member_since: view.member_since(),
+            votes: view.votes(self.peer),
         };
         stream.write_all(&hello.encode()).await.map_err(text)?;
         stream.flush().await.map_err(text)?;
@@ -331,6 +332,13 @@ impl Link {
             Some(Verdict::OtherMember) => Err("another member is there".into()),
             Some(Verdict::OtherVersion) => Err("it speaks another version".into()),
             Some(Verdict::Busy) => Err("it is busy".into()),
+            Some(Verdict::Empty) => {
+                tracing::error!(
+                    member = self.peer,
+                    "a voter has lost its data: remove it and let it join as a new member"
+                );
+                Err("it has lost its data".into())
+            }
             None => Err("it answers in another protocol".into()),
         }
     }

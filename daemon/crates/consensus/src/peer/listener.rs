@@ -55,6 +55,8 @@ enum TurnedAway {
     OtherMember(u64),
     #[error("member {0:x} was removed from the cluster")]
     Removed(u64),
+    #[error("this member votes in the cluster, but has lost all it had written")]
+    Empty,
     #[error("too many connections")]
     Busy,
     #[error("it took too long")]
@@ -147,6 +149,11 @@ impl Listening {
             (Verdict::OtherMember, Err(TurnedAway::OtherMember(hello.to)))
         } else if view.was_removed(hello.from, hello.member_since) {
             (Verdict::Removed, Err(TurnedAway::Removed(hello.from)))
+        } else if hello.votes && self.node.log.next_index() == 0 {
+            // A new member is a learner until it holds the log. One that votes and holds nothing
+            // may have voted in this term already, and has forgotten what it acknowledged.
+            view.fail("its data is lost: remove this member and join as a new one");
+            (Verdict::Empty, Err(TurnedAway::Empty))
         } else if self.connections.get() >= PEER_CONNECTIONS_MAX {
             (Verdict::Busy, Err(TurnedAway::Busy))
         } else {
