@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use openraft::raft::AppendEntriesRequest;
 use tokio::net::TcpStream;
-use tokio::sync::{MutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
@@ -23,12 +23,6 @@ use super::wire::Wire;
 use crate::limits::{APPLY_LAG_ENTRIES_MAX, PEER_REQUESTS_MAX};
 use crate::node::{Node, leases, members};
 use crate::raft::types::TypeConfig;
-
-/// A state that this connection is bringing.
-struct Receiving<'n> {
-    incoming: Incoming,
-    _only_one: MutexGuard<'n, ()>,
-}
 
 /// Serves until the connection ends or breaks.
 pub(crate) async fn run(
@@ -66,7 +60,8 @@ async fn serve(
     hello: Hello,
 ) -> io::Result<()> {
     let permits = Arc::new(Semaphore::new(PEER_REQUESTS_MAX));
-    let mut receiving: Option<Receiving<'_>> = None;
+    // A state that this connection is bringing.
+    let mut receiving: Option<Incoming> = None;
     while let Some(Frame {
         kind,
         request: number,
@@ -94,36 +89,22 @@ async fn serve(
             }
             Request::SnapshotBegin { vote, meta } => {
                 drop(receiving.take());
-                let only_one = node.receiving.lock().await;
-                let incoming = Incoming::begin(vote, meta, node.incoming.clone()).await?;
-                receiving = Some(Receiving {
-                    incoming,
-                    _only_one: only_one,
-                });
+                let only_one = Arc::clone(&node.receiving).lock_owned().await;
+                let path = node.incoming.clone();
+                receiving = Some(Incoming::begin(vote, meta, path, only_one).await?);
             }
             Request::SnapshotChunk(chunk) => {
-                let Some(Receiving {
-                    incoming,
-                    _only_one,
-                }) = receiving.take()
-                else {
+                let Some(incoming) = receiving.take() else {
                     return Err(io::Error::other("a piece of no snapshot"));
                 };
-                let incoming = incoming.write(chunk).await?;
-                receiving = Some(Receiving {
-                    incoming,
-                    _only_one,
-                });
+                receiving = Some(incoming.write(chunk).await?);
             }
             Request::SnapshotEnd => {
-                let Some(Receiving {
-                    incoming,
-                    _only_one,
-                }) = receiving.take()
-                else {
+                let Some(incoming) = receiving.take() else {
                     return Err(io::Error::other("the end of no snapshot"));
                 };
-                context.finish(incoming.install(&node.raft).await, answer::encode_snapshot);
+                let installed = incoming.install(node.raft.clone()).await;
+                context.finish(installed, answer::encode_snapshot);
             }
             Request::Propose(commands) => {
                 node.dispatch.take_forwarded(commands, wire).await;

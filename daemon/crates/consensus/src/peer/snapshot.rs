@@ -3,7 +3,8 @@
 //! The sender reads the next piece only when the connection has room for it, the receiver reads the
 //! next frame only when the last piece is in its file: memory stays small on both sides. Knows
 //! nothing about what is in the pieces. Invariant: the receiver's state is touched only once the
-//! stream was received whole and its checksum is right.
+//! stream was received whole and its checksum is right; nobody else touches the file that it is
+//! kept in until that is the state or gone, also where the connection breaks meanwhile.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use openraft::raft::SnapshotResponse;
 use openraft::storage::Snapshot;
 use openraft::type_config::alias::SnapshotOf;
 use skerry_store::{SnapshotReader, SnapshotWriter};
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -101,16 +103,22 @@ pub(crate) struct Incoming {
     meta: SnapshotMeta,
     path: PathBuf,
     writer: SnapshotWriter,
+    /// Given back after the writer has closed its file.
+    only_one: OwnedMutexGuard<()>,
 }
 
 impl Incoming {
     /// Begins a file beside the state.
-    pub(crate) async fn begin(vote: Vote, meta: SnapshotMeta, path: PathBuf) -> io::Result<Self> {
+    pub(crate) async fn begin(
+        vote: Vote,
+        meta: SnapshotMeta,
+        path: PathBuf,
+        only_one: OwnedMutexGuard<()>,
+    ) -> io::Result<Self> {
         let file = path.clone();
-        let writer = spawn_blocking(move || SnapshotWriter::create(&file)).await;
-        let writer = writer
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)?;
+        let created = spawn_blocking(move || (SnapshotWriter::create(&file), only_one)).await;
+        let (writer, only_one) = created.map_err(io::Error::other)?;
+        let writer = writer.map_err(io::Error::other)?;
         let position = meta.last_log_id.map(|id| id.index());
         tracing::info!(
             from = vote.leader_id.node_id,
@@ -122,6 +130,7 @@ impl Incoming {
             meta,
             path,
             writer,
+            only_one,
         })
     }
 
@@ -137,13 +146,20 @@ impl Incoming {
             .map_err(io::Error::other)
     }
 
-    /// Checks that it is whole and makes it the state.
-    pub(crate) async fn install(self, raft: &Raft) -> io::Result<SnapshotResponse<TypeConfig>> {
+    /// Checks that it is whole and makes it the state. What has begun goes on to its end, whether
+    /// or not anybody still waits for it.
+    pub(crate) async fn install(self, raft: Raft) -> io::Result<SnapshotResponse<TypeConfig>> {
+        let installing = tokio::task::spawn_local(self.install_whole(raft));
+        installing.await.map_err(io::Error::other)?
+    }
+
+    async fn install_whole(self, raft: Raft) -> io::Result<SnapshotResponse<TypeConfig>> {
         let Self {
             vote,
             meta,
             path,
             writer,
+            only_one: _until_the_end,
         } = self;
         let stored = spawn_blocking(move || writer.finish()).await;
         let stored = stored
@@ -155,18 +171,22 @@ impl Incoming {
                 "the state is not at the position that was announced",
             ));
         }
-        if !is_plausible(&vote, &meta, raft).await? {
+        if !is_plausible(&vote, &meta, &raft).await? {
             return Err(io::Error::other(
                 "the state contradicts what is committed here",
             ));
         }
         let snapshot = Snapshot {
             meta,
-            snapshot: SnapshotData::Received(path),
+            snapshot: SnapshotData::Received(path.clone()),
         };
-        raft.install_full_snapshot(vote, snapshot)
+        let answer = raft
+            .install_full_snapshot(vote, snapshot)
             .await
-            .map_err(io::Error::other)
+            .map_err(io::Error::other)?;
+        // Gone if it is the state now; otherwise it was not needed.
+        let _ = spawn_blocking(move || std::fs::remove_file(path)).await;
+        Ok(answer)
     }
 }
 
