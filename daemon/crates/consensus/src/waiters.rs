@@ -4,7 +4,7 @@
 //! up leaves nothing behind; numbers are not those of an earlier run, so entries that are applied
 //! again after a restart answer nobody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,6 +100,18 @@ impl Waiters {
         sent.retain(|request, _| waiting.contains_key(request));
     }
 
+    /// As [`Waiters::retain_waiting`], of a queue.
+    pub(crate) fn retain_waiting_in<T>(
+        &self,
+        queue: &mut VecDeque<T>,
+        request: impl Fn(&T) -> u64,
+    ) {
+        if !queue.is_empty() {
+            let waiting = self.lock();
+            queue.retain(|one| waiting.contains_key(&request(one)));
+        }
+    }
+
     /// Tells all that this member has stopped.
     pub(crate) fn fail_all(&self, error: &ProposeError) {
         let all = std::mem::take(&mut *self.lock());
@@ -155,6 +167,16 @@ mod tests {
         let waiters = Waiters::new(3);
         drop(waiters.register());
         assert!(waiters.lock().is_empty());
+    }
+
+    #[test]
+    fn a_queue_keeps_only_what_somebody_waits_for() {
+        let waiters = Waiters::new(3);
+        let (stays, gives_up) = (waiters.register(), waiters.register());
+        let mut queue = VecDeque::from([stays.request, gives_up.request]);
+        drop(gives_up);
+        waiters.retain_waiting_in(&mut queue, |request| *request);
+        assert_eq!(queue, [stays.request]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::peer::frame::{Frame, REJECTED};
 use crate::peer::message::Request;
 use crate::peer::network::Links;
 use crate::peer::wire::Wire;
+use crate::raft::record;
 use crate::raft::types::{Answer, Data, Raft, TypeConfig};
 use crate::shared::Shared;
 
@@ -129,6 +130,9 @@ impl Dispatch {
 
     async fn step(self: &Rc<Self>) {
         let mut proposals = std::mem::take(&mut *self.parked.borrow_mut());
+        // Who has given up holds no share of the budget any more.
+        let waiters = &self.shared.waiters;
+        waiters.retain_waiting_in(&mut proposals, |proposal| proposal.request);
         proposals.extend(self.shared.inbox.take());
         if proposals.is_empty() {
             return;
@@ -261,6 +265,8 @@ impl Dispatch {
         self.forward_after.set(Instant::now() + HANDED_BACK);
         if let Some(proposal) = self.sent.borrow_mut().remove(&request) {
             self.parked.borrow_mut().push_back(proposal);
+            // Nothing else may come that would have it offered again.
+            self.retry.notify_one();
         }
     }
 
@@ -274,7 +280,9 @@ impl Dispatch {
             while self.takes() && self.taken_bytes.get() > RAFT_BYTES_MAX {
                 self.room.notified().await;
             }
-            if !self.takes() || !self.may_offer() || !self.log.has_room() {
+            // Whatever the other's settings are, what the log refuses would end this member.
+            let fits = command.len() + record::ENTRY_HEAD_BYTES <= self.log.entry_bytes_max();
+            if !fits || !self.takes() || !self.may_offer() || !self.log.has_room() {
                 hand_back(wire, request);
                 continue;
             }
@@ -334,6 +342,7 @@ impl Pending {
                     request,
                     deadline,
                 });
+                dispatch.retry.notify_one();
             }
             (Err(ClientWriteError::ForwardToLeader(_)), Origin::Peer(wire)) => {
                 dispatch.doubt();
