@@ -81,6 +81,10 @@ fn decode(bytes: &Bytes) -> io::Result<Entry> {
     record::decode_entry(bytes).map_err(io::Error::other)
 }
 
+fn hole(index: u64) -> io::Error {
+    io::Error::other(format!("entry {index} of the log is missing"))
+}
+
 /// First index and the index after the last.
 fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
     let start = match range.start_bound() {
@@ -130,9 +134,16 @@ impl RaftLogReader<TypeConfig> for LogStore {
                         Err(error) => return Some((Err(error), (log, end, end, ready))),
                     }
                 }
-                let entry = ready.pop_front()?;
-                let next = entry.log_id().index() + 1;
-                Some((Ok(entry), (log, next, end, ready)))
+                let Some(entry) = ready.pop_front() else {
+                    // An open end is where the log ends; otherwise all of the range must be there.
+                    let missing = next < end && end != u64::MAX;
+                    return missing.then(|| (Err(hole(next)), (log, end, end, ready)));
+                };
+                let index = entry.log_id().index();
+                if index != next {
+                    return Some((Err(hole(next)), (log, end, end, VecDeque::new())));
+                }
+                Some((Ok(entry), (log, index + 1, end, ready)))
             });
         Box::pin(stream)
     }
@@ -158,7 +169,15 @@ impl RaftLogReader<TypeConfig> for LogStore {
         start: u64,
         end: u64,
     ) -> Result<Vec<Entry>, io::Error> {
-        self.read(start, end, APPEND_BYTES_MAX).await
+        let entries = self.read(start, end, APPEND_BYTES_MAX).await?;
+        // What was purged meanwhile must not become a hole at the receiver: openraft takes nothing
+        // at all for a sign of life.
+        let first = entries.first().map(|entry| entry.log_id().index());
+        Ok(if first == Some(start) {
+            entries
+        } else {
+            Vec::new()
+        })
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
@@ -252,3 +271,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             .map_err(io::Error::other)
     }
 }
+
+#[cfg(test)]
+#[path = "log_store_test.rs"]
+mod tests;
