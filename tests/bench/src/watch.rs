@@ -28,6 +28,7 @@ const CREATE_DEADLINE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 struct Round {
+    number: AtomicUsize,
     seen: AtomicUsize,
     complete: Notify,
 }
@@ -50,7 +51,12 @@ pub(crate) async fn run(driver: &Driver, peer: &Peer, window: Duration) -> Resul
                 if response.created() {
                     count(&created, 1);
                 }
-                count(&round, response.events().len());
+                // Only what this round's put has written counts.
+                let number = round.number.load(Ordering::SeqCst).to_le_bytes();
+                let events = response.events().iter();
+                let of_round =
+                    events.filter(|event| event.kv().is_some_and(|kv| kv.value() == number));
+                count(&round, of_round.count());
             }
             anyhow::Ok(())
         }));
@@ -70,8 +76,9 @@ pub(crate) async fn run(driver: &Driver, peer: &Peer, window: Duration) -> Resul
             };
             while !phase.over() {
                 round.seen.store(0, Ordering::SeqCst);
+                let number = round.number.fetch_add(1, Ordering::SeqCst) + 1;
                 let start = Instant::now();
-                if let Err(error) = client.put(KEY, "", None).await {
+                if let Err(error) = client.put(KEY, number.to_le_bytes(), None).await {
                     tally.failed(&error);
                     continue;
                 }

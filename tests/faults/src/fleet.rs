@@ -34,6 +34,7 @@ pub struct Fleet {
     pub cluster: Cluster,
     network: Option<Network>,
     paused: Vec<bool>,
+    heals: usize,
 }
 
 /// Timeouts as etcd has them by default, and logs short enough that members which were away
@@ -77,6 +78,7 @@ impl Fleet {
             cluster,
             network,
             paused: vec![false; plan.members],
+            heals: 0,
         })
     }
 
@@ -157,7 +159,10 @@ impl Fleet {
         if let Some(network) = &self.network {
             network.set(&Weather::Calm)?;
         }
-        for index in 0..self.size() {
+        // Members come back in any order: another one first each time.
+        self.heals += 1;
+        for turn in 0..self.size() {
+            let index = (turn + self.heals) % self.size();
             if std::mem::take(&mut self.paused[index]) {
                 self.cluster.members[index].signal(Signal::SIGCONT)?;
             }
