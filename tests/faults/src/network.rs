@@ -29,18 +29,30 @@ pub fn enter() -> Result<()> {
         return Ok(());
     }
     let own = std::env::current_exe().context("the path of this program")?;
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--mount"]);
-    if !nix::unistd::Uid::effective().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    let error = command
-        .arg("--")
+    let error = unshare()
         .arg(own)
         .args(std::env::args_os().skip(1))
         .env(INSIDE, "1")
         .exec();
     Err(error).context("start again under unshare (util-linux)")
+}
+
+/// Whether this machine lets a process have namespaces of its own.
+#[must_use]
+pub fn allowed() -> bool {
+    let mut attempt = unshare();
+    attempt.arg("true").stderr(Stdio::null());
+    attempt.status().is_ok_and(|status| status.success())
+}
+
+fn unshare() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--mount"]);
+    if !nix::unistd::Uid::effective().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.arg("--");
+    command
 }
 
 /// Which packets pass.
