@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 
 use crate::auth::Authority;
 use crate::errors;
-use crate::grpc::{Answers, Body};
+use crate::grpc::{Answers, Body, Room};
 use crate::method::Method;
 use crate::metrics::Metrics;
 use crate::quota::Quota;
@@ -57,6 +57,8 @@ pub(crate) struct Api {
     pub(crate) quota: Quota,
     pub(crate) watches: Arc<Hub>,
     pub(crate) stop: Stop,
+    /// Room for messages that arrive in pieces.
+    pub(crate) room: Room,
     /// Room for answers that may be large.
     pub(crate) large_answers: Arc<Semaphore>,
     /// Room for clients that take snapshots.

@@ -9,7 +9,7 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use crate::api::Api;
-use crate::grpc::{self, Body, RangeAnswer, RequestBody};
+use crate::grpc::{self, Body, RangeAnswer, Received, RequestBody};
 use crate::limits::{ANSWER_BYTES_MAX, ANSWER_PIECE_BYTES};
 use crate::method::{self, Kind, Method};
 use crate::who::Who;
@@ -115,7 +115,9 @@ async fn call(api: Arc<Api>, peer: Arc<Peer>, request: Request<RequestBody>) -> 
     macro_rules! unary {
         ($function:ident) => {{
             let outcome = match receive(&api, &who, body).await {
-                Ok(message) => api.$function(&who, message).await,
+                Ok(Received {
+                    message, _share, ..
+                }) => api.$function(&who, message).await,
                 Err(status) => Err(status),
             };
             answer(&api, method, outcome)
@@ -219,16 +221,16 @@ async fn receive<M: Message + Default>(
     api: &Api,
     who: &Who,
     body: RequestBody,
-) -> Result<M, Status> {
-    let (message, bytes) = grpc::receive(&who.headers, body).await?;
-    api.metrics.received_bytes.add(bytes as u64);
-    Ok(message)
+) -> Result<Received<M>, Status> {
+    let received = grpc::receive(&who.headers, body, &api.room).await?;
+    api.metrics.received_bytes.add(received.bytes as u64);
+    Ok(received)
 }
 
 /// A range, whose answer may be too large to be held twice.
 async fn range(api: &Api, who: &Who, body: RequestBody) -> Response<Body> {
     let outcome = match receive(api, who, body).await {
-        Ok(request) => api.range_in_room(who, request).await,
+        Ok(received) => api.range_in_room(who, received.message).await,
         Err(status) => Err(status),
     };
     match outcome {

@@ -14,6 +14,12 @@ pub const GRPC_OVERHEAD_BYTES: usize = 512 * 1024;
 /// Bytes of one gRPC message from a client.
 pub const MESSAGE_BYTES_MAX: usize = REQUEST_BYTES_MAX + GRPC_OVERHEAD_BYTES;
 
+/// Bytes of messages that arrive in pieces, of all clients together.
+pub const RECEIVING_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
+
+/// How long such a message may wait for room, and take to arrive.
+pub const RECEIVE_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// Operations in one level of a transaction, and what its nested transactions have to share.
 pub const TXN_OPERATIONS_MAX: usize = 128;
 

@@ -9,10 +9,12 @@ use tokio::sync::{Semaphore, watch};
 use crate::api::{Api, Options};
 use crate::auth::{AuthOptions, Authority, KeyError};
 use crate::dispatch::{ClientPort, MetricsPort};
+use crate::grpc::Room;
+use crate::leader::{self, ELECTIONS_WITHOUT_LEADER};
 use crate::limits::{LARGE_ANSWERS_MAX, SNAPSHOTS_MAX};
 use crate::metrics::Metrics;
+use crate::quota::Quota;
 use crate::watch::Hub;
-use crate::{leader, quota::Quota};
 use skerry_consensus::Handle;
 use skerry_listen::{Stop, Transport};
 
@@ -52,11 +54,16 @@ impl Server {
             quota: Quota::default(),
             watches,
             stop: Stop::new(),
+            room: Room::default(),
             large_answers: Arc::new(Semaphore::new(LARGE_ANSWERS_MAX)),
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
             leaderless,
         });
-        tokio::spawn(leader::watch(Arc::clone(&api), status, lost));
+        let counting = Arc::clone(&api);
+        let patience = api.options.election_timeout * ELECTIONS_WITHOUT_LEADER;
+        tokio::spawn(leader::watch(status, patience, lost, move |_| {
+            counting.metrics.leader_changes.increment();
+        }));
         Ok(Server { api })
     }
 

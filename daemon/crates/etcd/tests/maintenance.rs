@@ -6,6 +6,7 @@ mod common;
 use common::{Member, in_time, put};
 use ring::digest::{SHA256, digest};
 use skerry_etcd::Options;
+use skerry_etcd::limits::SNAPSHOTS_MAX;
 use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::downgrade_request::DowngradeAction;
 use skerry_store::SnapshotWriter;
@@ -67,16 +68,13 @@ async fn a_snapshot_ends_with_the_checksum_of_whole_sectors_and_holds_the_state(
     assert_eq!(digest(&SHA256, content).as_ref(), checksum);
     assert!(content.len() > 900_000);
 
+    let (content, length) = content.split_last_chunk::<8>().unwrap();
+    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap();
+    assert!(content[length..].iter().all(|byte| *byte == 0));
     let dir = tempfile::tempdir().unwrap();
     let mut writer = SnapshotWriter::create(&dir.path().join("restored")).unwrap();
-    // The padding follows the end of the stream, which says by itself where that is.
-    let padding = content
-        .iter()
-        .rev()
-        .take_while(|byte| **byte == 0)
-        .count()
-        .min(511);
-    writer.write(&content[..content.len() - padding]).unwrap();
+    writer.write(&content[..length]).unwrap();
+    assert_eq!(writer.finish().unwrap().revision, 301);
     member.stop().await;
 }
 
@@ -235,5 +233,40 @@ async fn urls_that_cannot_be_a_members_are_refused() {
             "etcdserver: given member URLs are invalid"
         );
     }
+    member.stop().await;
+}
+
+#[tokio::test]
+async fn only_so_many_clients_take_snapshots_at_once() {
+    let member = Member::start().await;
+    let mut kv = member.kv().await;
+    for number in 0..40 {
+        kv.put(put(&format!("k{number}"), vec![b'v'; 200_000]))
+            .await
+            .unwrap();
+    }
+    let mut taken = Vec::new();
+    for _ in 0..SNAPSHOTS_MAX {
+        let snapshot = member
+            .maintenance()
+            .await
+            .snapshot(pb::SnapshotRequest {})
+            .await
+            .unwrap();
+        taken.push(snapshot.into_inner());
+    }
+    let mut maintenance = member.maintenance().await;
+    let status = maintenance
+        .snapshot(pb::SnapshotRequest {})
+        .await
+        .unwrap_err();
+    assert_eq!(status.message(), "etcdserver: too many requests");
+    drop(taken);
+    in_time(async {
+        while maintenance.snapshot(pb::SnapshotRequest {}).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     member.stop().await;
 }

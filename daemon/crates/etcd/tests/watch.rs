@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{Member, delete, in_time, prefix_end, put};
 use skerry_etcd::Options;
-use skerry_etcd::limits::{MESSAGE_BYTES_MAX, WATCH_MAIL_MAX};
+use skerry_etcd::limits::{MESSAGE_BYTES_MAX, WATCH_MAIL_MAX, WATCHERS_MAX};
 use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::watch_create_request::FilterType;
 use skerry_proto::etcdserverpb::watch_request::RequestUnion;
@@ -510,4 +510,31 @@ async fn streams_end_when_the_server_stops() {
         (status.code(), status.message()),
         (Code::Unavailable, "etcdserver: server stopped")
     );
+}
+
+#[tokio::test]
+async fn there_is_room_for_so_many_watchers_and_again_once_some_are_gone() {
+    let member = Member::start().await;
+    let mut crowd = Stream::open(&member).await;
+    let sender = crowd.requests.clone();
+    let creating = tokio::spawn(async move {
+        for watcher in 0..WATCHERS_MAX {
+            let request = RequestUnion::CreateRequest(key(&format!("k{watcher}")));
+            let request = pb::WatchRequest {
+                request_union: Some(request),
+            };
+            sender.send(request).await.unwrap();
+        }
+    });
+    for _ in 0..WATCHERS_MAX {
+        assert!(!crowd.next().await.canceled);
+    }
+    in_time(creating).await.unwrap();
+    let mut late = Stream::open(&member).await;
+    let refused = late.create(key("a")).await;
+    assert!(refused.canceled);
+    assert_eq!(refused.cancel_reason, "etcdserver: too many requests");
+    drop(crowd);
+    in_time(async { while late.create(key("a")).await.canceled {} }).await;
+    member.stop().await;
 }

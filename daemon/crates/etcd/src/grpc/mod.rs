@@ -8,6 +8,7 @@
 mod body;
 mod range;
 mod request_body;
+mod room;
 mod stream;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -20,9 +21,13 @@ use tonic::{Code, Status};
 pub(crate) use body::Body;
 pub(crate) use range::RangeAnswer;
 pub(crate) use request_body::RequestBody;
+pub(crate) use room::{Room, Share};
 pub(crate) use stream::Answers;
 
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{MESSAGE_BYTES_MAX, RECEIVE_TIME_MAX};
+
+/// Said to a client that took too long to send its message.
+const TOO_SLOW: &str = "grpc: the message did not arrive in time";
 
 /// Compression flag and length in front of every message.
 pub(crate) const FRAME_HEADER_BYTES: usize = 5;
@@ -37,22 +42,42 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Reads the one message of a unary call, or the only one that a client sends to a stream; with
-/// its length in bytes.
-pub(crate) async fn receive<M, B>(headers: &HeaderMap, mut body: B) -> Result<(M, usize), Status>
+/// A message as it was received.
+pub(crate) struct Received<M> {
+    pub(crate) message: M,
+    /// Its length.
+    pub(crate) bytes: usize,
+    /// To be held until the message is answered.
+    pub(crate) _share: Option<Share>,
+}
+
+/// Reads the one message of a unary call, or the only one that a client sends to a stream.
+pub(crate) async fn receive<M, B>(
+    headers: &HeaderMap,
+    mut body: B,
+    room: &Room,
+) -> Result<Received<M>, Status>
 where
     M: Message + Default,
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let message = read_frame(headers, &mut body).await?;
-    let bytes = message.len();
-    let message = M::decode(message)
+    let (encoded, share) = read_frame(headers, &mut body, room).await?;
+    let bytes = encoded.len();
+    let message = M::decode(encoded)
         .map_err(|error| Status::internal(format!("grpc: error unmarshalling request: {error}")))?;
-    Ok((message, bytes))
+    Ok(Received {
+        message,
+        bytes,
+        _share: share,
+    })
 }
 
-async fn read_frame<B>(headers: &HeaderMap, body: &mut B) -> Result<Bytes, Status>
+async fn read_frame<B>(
+    headers: &HeaderMap,
+    body: &mut B,
+    room: &Room,
+) -> Result<(Bytes, Option<Share>), Status>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -84,15 +109,15 @@ where
         )));
     }
 
-    let message = if first.len() >= length {
-        first
+    let (message, share) = if first.len() >= length {
+        (first, None)
     } else {
-        let mut whole = BytesMut::with_capacity(length);
-        whole.put(first);
-        while whole.len() < length {
-            whole.put(next_data(body).await?.ok_or_else(unexpected_end)?);
-        }
-        whole.freeze()
+        let share = room.take(length).await?;
+        let rest = tokio::time::timeout(RECEIVE_TIME_MAX, read_rest(first, length, body));
+        let whole = rest
+            .await
+            .map_err(|_| Status::deadline_exceeded(TOO_SLOW))??;
+        (whole, Some(share))
     };
     if message.len() > length {
         return Err(Status::internal(
@@ -105,7 +130,20 @@ where
             "grpc: more than one message in a unary call",
         ));
     }
-    Ok(message)
+    Ok((message, share))
+}
+
+async fn read_rest<B>(first: Bytes, length: usize, body: &mut B) -> Result<Bytes, Status>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut whole = BytesMut::with_capacity(length);
+    whole.put(first);
+    while whole.len() < length {
+        whole.put(next_data(body).await?.ok_or_else(unexpected_end)?);
+    }
+    Ok(whole.freeze())
 }
 
 /// The next data of the body that is not empty; trailers end it.

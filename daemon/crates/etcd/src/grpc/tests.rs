@@ -9,6 +9,7 @@ use http_body::Frame;
 use skerry_proto::etcdserverpb as pb;
 
 use super::*;
+use crate::limits::RECEIVING_BYTES_MAX;
 
 /// A request body that arrives in the given pieces.
 struct Pieces(VecDeque<Bytes>);
@@ -34,12 +35,15 @@ fn receive_pieces(pieces: &[&[u8]], encoding: Option<&str>) -> Result<pb::PutReq
     if let Some(encoding) = encoding {
         headers.insert("grpc-encoding", HeaderValue::from_str(encoding).unwrap());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let received = runtime().block_on(receive(&headers, Pieces(pieces), &Room::default()));
+    received.map(|received| received.message)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
-        .unwrap();
-    runtime
-        .block_on(receive(&headers, Pieces(pieces)))
-        .map(|(message, _)| message)
+        .unwrap()
 }
 
 fn put() -> pb::PutRequest {
@@ -151,4 +155,27 @@ fn an_unknown_method_is_named() {
             (Code::Unimplemented, text)
         );
     }
+}
+
+#[test]
+fn only_a_message_that_is_still_on_its_way_takes_room_and_keeps_it_until_it_is_answered() {
+    let room = Room::default();
+    let request = pb::PutRequest {
+        value: vec![b'v'; 100_000].into(),
+        ..put()
+    };
+    let whole = frame(&request);
+    let receive_cut = |cut: usize| {
+        let pieces = [whole.slice(..cut), whole.slice(cut..)].into();
+        let headers = HeaderMap::new();
+        let received = receive::<pb::PutRequest, _>(&headers, Pieces(pieces), &room);
+        runtime().block_on(received).unwrap()
+    };
+    let at_once = receive_cut(whole.len());
+    assert_eq!(room.free_bytes(), RECEIVING_BYTES_MAX);
+    let in_pieces = receive_cut(16_384);
+    assert_eq!(at_once.message, in_pieces.message);
+    assert!(room.free_bytes() <= RECEIVING_BYTES_MAX - 100_000);
+    drop(in_pieces);
+    assert_eq!(room.free_bytes(), RECEIVING_BYTES_MAX);
 }

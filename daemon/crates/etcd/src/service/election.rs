@@ -139,7 +139,8 @@ impl Api {
         who: Who,
         body: RequestBody,
     ) -> Result<Body, Status> {
-        let (request, _): (epb::LeaderRequest, usize) = grpc::receive(&who.headers, body).await?;
+        let request = grpc::receive(&who.headers, body, &self.room).await?;
+        let request: epb::LeaderRequest = request.message;
         let observer = Observer {
             api: Arc::clone(self),
             who: who.clone(),

@@ -33,7 +33,8 @@ impl Api {
         who: Who,
         body: RequestBody,
     ) -> Result<Body, Status> {
-        let (request, _): (HealthCheckRequest, usize) = grpc::receive(&who.headers, body).await?;
+        let request = grpc::receive(&who.headers, body, &self.room).await?;
+        let request: HealthCheckRequest = request.message;
         let status = match request.service.as_str() {
             "" => ServingStatus::Serving,
             _ => ServingStatus::ServiceUnknown,

@@ -1,10 +1,11 @@
 //! `Maintenance.Snapshot`: the whole state as a file that can be kept.
 //!
 //! ```text
-//! file     the store's snapshot stream | zeros up to a multiple of 512 bytes | SHA-256 of all before
+//! file     the store's snapshot stream | zeros | length of the stream u64 LE | SHA-256 of all before
 //! ```
 //!
-//! The last two parts are what etcd's clients check before they keep a file. The state is read on
+//! So many zeros that the checksum stands at a multiple of 512 bytes: by that etcd's clients see
+//! that a file is whole before they keep it. The state is read on
 //! a thread of its own, a few pieces ahead of the client; a client that stops taking them is left,
 //! because the space of what is overwritten meanwhile cannot be used again.
 
@@ -20,14 +21,14 @@ use tonic::Status;
 
 use crate::api::Api;
 use crate::errors;
-use crate::grpc::{self, Body, RequestBody};
+use crate::grpc::{self, Body, Received, RequestBody};
 use crate::limits::{SNAPSHOT_MESSAGE_BYTES_MAX, SNAPSHOT_PIECES_AHEAD, SNAPSHOT_STALL_TIME_MAX};
 use crate::method::Method;
 use crate::who::Who;
 
 /// What the length of the file without its checksum is a multiple of: the sector that etcd's
 /// clients tell a checksum by.
-const SECTOR_BYTES: usize = 512;
+const SECTOR_BYTES: u64 = 512;
 
 type Piece = Result<pb::SnapshotResponse, Status>;
 
@@ -37,7 +38,8 @@ impl Api {
         who: Who,
         body: RequestBody,
     ) -> Result<Body, Status> {
-        let _: (pb::SnapshotRequest, usize) = grpc::receive(&who.headers, body).await?;
+        let _: Received<pb::SnapshotRequest> =
+            grpc::receive(&who.headers, body, &self.room).await?;
         self.permit_admin_untranslated(&who).await?;
         let slot = Arc::clone(&self.snapshots).try_acquire_owned();
         let slot = slot.map_err(|_| Status::from(errors::TOO_MANY_REQUESTS))?;
@@ -61,6 +63,15 @@ impl Api {
         });
         Ok(self.answers(Method::Snapshot, who, pieces))
     }
+}
+
+/// What follows a stream of this length, up to the checksum.
+fn ending(length: u64) -> Bytes {
+    let without_zeros = length + size_of::<u64>() as u64;
+    let zeros = without_zeros.next_multiple_of(SECTOR_BYTES) - without_zeros;
+    let mut ending = vec![0; zeros as usize];
+    ending.extend_from_slice(&length.to_le_bytes());
+    ending.into()
 }
 
 /// The thread that reads.
@@ -88,9 +99,10 @@ impl Sending {
                 return;
             }
         }
-        let padding = self.sent_bytes.next_multiple_of(SECTOR_BYTES as u64) - self.sent_bytes;
-        let padding = Bytes::from(vec![0; padding as usize]);
-        if self.send_frame(&padding, &mut digest).is_err() {
+        if self
+            .send_frame(&ending(self.sent_bytes), &mut digest)
+            .is_err()
+        {
             return;
         }
         let checksum = Bytes::copy_from_slice(digest.finish().as_ref());

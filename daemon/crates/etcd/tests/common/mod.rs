@@ -49,11 +49,31 @@ impl Member {
 
     pub async fn start_with_auth(options: Options, auth: &AuthOptions) -> Member {
         let dir = tempfile::tempdir().unwrap();
-        let handle = start(dir.path(), options.quota_bytes);
+        let handle = start(dir.path(), options.quota_bytes, Start::Form);
         let mut status = handle.watch_status();
         in_time(status.wait_for(|status| status.leader.is_some()))
             .await
             .unwrap();
+        Member::serve(dir, handle, options, auth).await
+    }
+
+    /// A member that waits for a cluster which never calls.
+    pub async fn start_alone() -> Member {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            election_timeout: ELECTION,
+            ..Options::default()
+        };
+        let handle = start(dir.path(), options.quota_bytes, Start::Join);
+        Member::serve(dir, handle, options, &AuthOptions::default()).await
+    }
+
+    async fn serve(
+        dir: tempfile::TempDir,
+        handle: Handle,
+        options: Options,
+        auth: &AuthOptions,
+    ) -> Member {
         let server = Server::with_auth(handle.clone(), options, auth).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -113,11 +133,14 @@ impl Member {
 const ELECTION: Duration = Duration::from_millis(200);
 
 /// A cluster of one, whose peer port nobody will call.
-fn start(dir: &Path, quota_bytes: u64) -> Handle {
+fn start(dir: &Path, quota_bytes: u64, how: Start) -> Handle {
     let authority = Authority::new();
     let config = Config {
         cluster_id: 0x5eed,
-        member_id: skerry_store::FIRST_MEMBER_ID,
+        member_id: match how {
+            Start::Join => skerry_store::FIRST_MEMBER_ID + 1,
+            Start::Form | Start::Restart => skerry_store::FIRST_MEMBER_ID,
+        },
         member: skerry_consensus::Member {
             name: "one".to_owned(),
             peer_urls: vec!["https://127.0.0.1:2380".to_owned()],
@@ -134,7 +157,7 @@ fn start(dir: &Path, quota_bytes: u64) -> Handle {
         peer_server_tls: authority.server(),
         peer_client_tls: authority.client(),
     };
-    Consensus::start(config, Start::Form).unwrap()
+    Consensus::start(config, how).unwrap()
 }
 
 /// A certificate authority of its own.
