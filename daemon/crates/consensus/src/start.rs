@@ -37,7 +37,7 @@ impl Consensus {
             path: config.db_dir.clone(),
             source,
         };
-        std::fs::create_dir_all(&config.db_dir).map_err(directory)?;
+        make_directory(&config.db_dir).map_err(directory)?;
         let listener = listen(&config)?;
         remove_incoming(&config).map_err(directory)?;
         let (log, recovered, writer) = Log::open(
@@ -88,6 +88,19 @@ fn listen(config: &Config) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
+}
+
+/// Makes it so that it is there after a power cut: with it all that is promised from it would go.
+/// What is made in it is synced by who makes it.
+fn make_directory(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir)?;
+    match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => std::fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// What is left of a snapshot that was being received is of no use.
