@@ -147,6 +147,9 @@ fn kind_of(step: &Step, outcome: &Outcome) -> String {
     format!("{name}: {answer}")
 }
 
+/// How much of what is equal is shown around what differs.
+const LINES_AROUND: usize = 12;
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Step { user, request } = &self.step;
@@ -154,12 +157,17 @@ impl fmt::Display for Difference {
             f,
             "step {} as {user:?}: {}",
             self.index,
-            shortened(&format!("{request:#?}"))
+            shortened(&format!("{request:?}"))
         )?;
         let (left, right) = (lines(&self.reference), lines(&self.tested));
         writeln!(f, "--- etcd\n+++ skerry")?;
-        for line in diff(&left, &right) {
-            writeln!(f, "{line}")?;
+        let told = diff(&left, &right);
+        let differs = |line: &String| !line.starts_with(' ');
+        for (at, line) in told.iter().enumerate() {
+            let around = at.saturating_sub(LINES_AROUND)..told.len().min(at + LINES_AROUND + 1);
+            if told[around].iter().any(differs) {
+                writeln!(f, "{line}")?;
+            }
         }
         Ok(())
     }
@@ -171,7 +179,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
 
 /// Values of megabytes say nothing more than their beginning.
 pub(crate) fn shortened(text: &str) -> String {
-    const SHOWN_CHARS: usize = 4_000;
+    const SHOWN_CHARS: usize = 2_000;
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{} ... ({} bytes)", &text[..end], text.len()),
         None => text.to_owned(),

@@ -129,7 +129,18 @@ pub(super) fn any(random: &mut Random) -> Step {
         10 => Some("forged"),
         _ => None,
     };
-    step(user, request(random))
+    let request = request(random);
+    // Who may ask these has changed among the releases of 3.5: anybody, administrators, and by
+    // now whoever has a name. Root may with all of them.
+    let changed = matches!(
+        request,
+        Request::Status(_)
+            | Request::MemberList(_)
+            | Request::LeaseLeases(_)
+            | Request::LeaseTimeToLive(_)
+            | Request::Alarm(pb::AlarmRequest { action: 0, .. })
+    );
+    step(if changed { Some("root") } else { user }, request)
 }
 
 fn request(random: &mut Random) -> Request {
@@ -146,7 +157,10 @@ fn request(random: &mut Random) -> Request {
         26 => Request::AuthStatus(pb::AuthStatusRequest {}),
         27 => Request::AuthEnable(pb::AuthEnableRequest {}),
         28 if random.chance(20) => Request::AuthDisable(pb::AuthDisableRequest {}),
-        _ => maintenance::any(random),
+        _ => match maintenance::any(random) {
+            Request::Alarm(alarm) if alarm.action == 1 => Request::Status(pb::StatusRequest {}),
+            other => other,
+        },
     }
 }
 
