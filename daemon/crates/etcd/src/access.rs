@@ -60,6 +60,9 @@ impl Api {
         self.permit_admin(who).await.map_err(|status| {
             let text = match status.message() {
                 "etcdserver: user name not found" => "auth: user not found".to_owned(),
+                "etcdserver: revision of auth store is old" => {
+                    "auth: revision in header is old".to_owned()
+                }
                 message => message.replacen("etcdserver: ", "auth: ", 1),
             };
             Status::unknown(text)
