@@ -13,10 +13,13 @@ use skerry_consensus::Status;
 /// Below the data directory.
 const MARK: &str = "db/removed";
 
-/// Whether this member knows of a committed membership that is without it.
+/// What consensus says of a committed membership that is without this member, its own or one that
+/// a peer has told it of.
+const REMOVED: &str = "removed from the cluster";
+
+/// Whether this member ended because it is none any more.
 pub(crate) fn was_removed(status: &Status) -> bool {
-    let mut ids = status.members.iter().map(|(id, _, _)| *id);
-    status.fatal.is_some() && !status.members.is_empty() && ids.all(|id| id != status.member_id)
+    status.fatal.as_deref() == Some(REMOVED)
 }
 
 /// Marks the data directory as that of a removed member; `Err` says what it means for the user.

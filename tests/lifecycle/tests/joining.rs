@@ -1,0 +1,205 @@
+//! Joining, and leaving for good.
+#![allow(clippy::unwrap_used)]
+
+use skerry_tests_etcdctl::Ctl;
+use skerry_tests_harness::{Cluster, Kind, Member, eventually};
+use skerry_tests_lifecycle::{Ran, brisk, last_words, run, server_of};
+use std::path::Path;
+use std::time::Duration;
+
+/// A member learns that it was removed within this time, and stops.
+const FAREWELL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The command line with one flag replaced, or added.
+fn with_flag(member: &mut Member, name: &str, value: &str) {
+    let start = format!("--{name}=");
+    member
+        .command
+        .retain(|word| !word.to_str().unwrap().starts_with(&start));
+    member.command.push(format!("{start}{value}").into());
+}
+
+/// Starts the first of `size` members.
+async fn first_of(size: usize) -> Cluster {
+    let mut cluster = Cluster::prepare(Kind::Skerry, size, &brisk()).unwrap();
+    cluster.restart(0).await.unwrap();
+    cluster
+}
+
+/// `skerry member ...`, asked of the first member.
+fn member_command(cluster: &Cluster, words: &[&str]) -> Ran {
+    let server = server_of(&cluster.members[0]);
+    let words: Vec<&str> = ["member"]
+        .iter()
+        .chain(words)
+        .copied()
+        .chain(server.iter().map(String::as_str))
+        .collect();
+    run(&words, &[]).unwrap()
+}
+
+/// The id, as `skerry member list` shows it.
+fn id_of<'a>(list: &'a Ran, name: &str) -> &'a str {
+    let line = list
+        .succeeded()
+        .lines()
+        .find(|line| line.split(", ").nth(2) == Some(name));
+    line.and_then(|line| line.split(", ").next()).unwrap()
+}
+
+fn token(data_dir: &Path) -> String {
+    let text = std::fs::read_to_string(data_dir.join("token")).unwrap();
+    text.trim().to_owned()
+}
+
+#[tokio::test]
+async fn whoever_has_the_wrong_token_is_refused_and_nothing_is_written() {
+    let mut cluster = first_of(2).await;
+    let full = token(&cluster.members[0].data_dir);
+    let (pin, password) = full.split_once("::server:").unwrap();
+    let other_pin = format!("K10{}::server:{password}", "0".repeat(64));
+    let joiner = &mut cluster.members[1];
+    for (token, words) in [
+        ("wrong", "the token's password is wrong for this cluster"),
+        (
+            &format!("{pin}::server:wrong"),
+            "the token's password is wrong for this cluster",
+        ),
+        (
+            &other_pin,
+            "token CA hash does not match the Cluster CA certificate hash",
+        ),
+        ("K10abc::server:x", "not 64 hexadecimal digits"),
+    ] {
+        with_flag(joiner, "token", token);
+        last_words(joiner).unwrap().refused(&[words]);
+        assert!(!joiner.data_dir.join("tls").exists());
+        assert!(!joiner.data_dir.join("db/identity.json").exists());
+    }
+    joiner
+        .command
+        .retain(|word| !word.to_str().unwrap().starts_with("--token="));
+    last_words(joiner)
+        .unwrap()
+        .refused(&["joining a cluster needs its token"]);
+    let list = member_command(&cluster, &["list"]);
+    assert_eq!(list.succeeded().lines().count(), 1, "{}", list.said);
+
+    // A short token joins, with a warning; the full one is kept.
+    with_flag(&mut cluster.members[1], "token", password);
+    cluster.restart(1).await.unwrap();
+    let log = cluster.members[1].log_tail();
+    assert!(log.contains("identity cannot be verified"), "{log}");
+    assert_eq!(token(&cluster.members[1].data_dir), full);
+}
+
+#[tokio::test]
+async fn a_server_joins_through_a_follower_where_the_first_url_is_dead() {
+    let mut cluster = first_of(3).await;
+    cluster.restart(1).await.unwrap();
+    let dead = cluster.addresses.hosts[2];
+    let follower = cluster.addresses.hosts[1];
+    with_flag(
+        &mut cluster.members[2],
+        "server",
+        &format!("https://{dead}:6444,https://{follower}:6443"),
+    );
+    cluster.restart(2).await.unwrap();
+    cluster.wait_voters(3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_waits_for_the_one_it_is_to_join() {
+    let mut cluster = Cluster::prepare(Kind::Skerry, 2, &brisk()).unwrap();
+    cluster.members[1].start().unwrap();
+    eventually("it says what it waits for", FAREWELL_DEADLINE, || {
+        let log = cluster.members[1].log_tail();
+        anyhow::ensure!(log.contains("no server yet, will retry"), "{log}");
+        Ok(())
+    })
+    .unwrap();
+    cluster.restart(0).await.unwrap();
+    cluster.wait_all_ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn five_servers_join_at_once_and_all_get_a_vote() {
+    let mut cluster = first_of(6).await;
+    for member in &mut cluster.members[1..] {
+        member.start().unwrap();
+    }
+    cluster.wait_all_ready().await.unwrap();
+    let ended = Ctl::new(&cluster)
+        .unwrap()
+        .run(&["endpoint", "health"], "")
+        .unwrap();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[tokio::test]
+async fn members_are_listed_and_removed_by_name_and_by_id() {
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    let list = member_command(&cluster, &["list"]);
+    for (index, host) in cluster.addresses.hosts.iter().enumerate() {
+        let name = format!("m{}", index + 1);
+        let id = id_of(&list, &name);
+        let line =
+            format!("{id}, started, {name}, https://{host}:2380, https://{host}:2379, false");
+        assert!(list.succeeded().contains(&line), "{}", list.said);
+    }
+    member_command(&cluster, &["remove", "nobody"])
+        .refused(&["no member has the id or name 'nobody'", "m3"]);
+    member_command(&cluster, &["remove", "m3"]).succeeded();
+    let ended = cluster.members[2].wait_for_exit(FAREWELL_DEADLINE).unwrap();
+    assert_eq!(ended.code(), Some(1));
+    member_command(&cluster, &["remove", id_of(&list, "m2")]).succeeded();
+    let list = member_command(&cluster, &["list"]);
+    assert_eq!(list.succeeded().lines().count(), 1, "{}", list.said);
+}
+
+#[tokio::test]
+async fn a_removed_member_stops_keeps_its_data_and_never_serves_it_again() {
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    let removed = "this server was removed from its cluster; its data is kept in";
+    // One that is up when it is removed, and one that is away.
+    member_command(&cluster, &["remove", "m3"]).succeeded();
+    let ended = cluster.members[2].wait_for_exit(FAREWELL_DEADLINE).unwrap();
+    assert_eq!(ended.code(), Some(1));
+    let log = cluster.members[2].log_tail();
+    assert!(log.contains(removed), "{log}");
+    last_words(&mut cluster.members[2])
+        .unwrap()
+        .refused(&[removed, "move that directory aside"]);
+    assert!(cluster.members[2].data_dir.join("db/state.redb").exists());
+
+    // Its name is free, and a new data directory makes it a new member.
+    let data_dir = cluster.members[2].data_dir.clone();
+    std::fs::rename(&data_dir, data_dir.with_extension("old")).unwrap();
+    cluster.restart(2).await.unwrap();
+    cluster.wait_voters(3).await.unwrap();
+    let list = member_command(&cluster, &["list"]);
+    assert!(list.succeeded().contains("4, started, m3"), "{}", list.said);
+
+    cluster.members[2].kill().unwrap();
+    member_command(&cluster, &["remove", "m3"]).succeeded();
+    last_words(&mut cluster.members[2])
+        .unwrap()
+        .refused(&[removed]);
+}
+
+#[tokio::test]
+async fn a_member_that_lost_its_disk_comes_back_only_after_it_was_removed() {
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    cluster.members[1].kill().unwrap();
+    std::fs::remove_dir_all(&cluster.members[1].data_dir).unwrap();
+    let list = member_command(&cluster, &["list"]);
+    let id = id_of(&list, "m2");
+    last_words(&mut cluster.members[1]).unwrap().refused(&[
+        "duplicate node name found",
+        &format!("'m2' is member {id}"),
+        &format!("skerry member remove {id}"),
+    ]);
+    member_command(&cluster, &["remove", id]).succeeded();
+    cluster.restart(1).await.unwrap();
+    cluster.wait_voters(3).await.unwrap();
+}
