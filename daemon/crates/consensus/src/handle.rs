@@ -79,7 +79,7 @@ impl Handle {
             return Err(ProposeError::TooLarge);
         }
         let command = Bytes::from(command.encode_to_vec());
-        let Some(_share) = self.shared.share(&command) else {
+        let Some(_share) = self.shared.budget.share(command.len()) else {
             return Err(ProposeError::TooManyRequests);
         };
         self.shared.submit(waiter, command).await

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::limits::{PROPOSAL_BYTES_MAX, PROPOSALS_MAX, READS_MAX};
@@ -98,7 +97,28 @@ pub(crate) struct Budget {
 /// A share of the budget, given back when it is dropped.
 pub(crate) struct Share {
     bytes: usize,
-    shared: Arc<Shared>,
+    budget: Arc<Budget>,
+}
+
+impl Budget {
+    /// Takes a share for one command; `None` if too many are under way.
+    pub(crate) fn share(self: &Arc<Self>, bytes: usize) -> Option<Share> {
+        let share = Share {
+            bytes,
+            budget: Arc::clone(self),
+        };
+        let proposals = self.proposals.fetch_add(1, Ordering::Relaxed);
+        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        // Dropping the share gives it back.
+        (proposals < PROPOSALS_MAX && total <= PROPOSAL_BYTES_MAX).then_some(share)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.proposals.fetch_sub(1, Ordering::Relaxed);
+        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// What handles and threads share.
@@ -111,7 +131,7 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) reads: Reads,
     pub(crate) requests: mpsc::Sender<Request>,
-    pub(crate) budget: Budget,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) applied_end: watch::Receiver<u64>,
     pub(crate) committed_end: AtomicU64,
     /// When a leader was last elected, and the election timeout.
@@ -124,31 +144,42 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Takes a share for one command; `None` if too many are under way.
-    pub(crate) fn share(self: &Arc<Self>, command: &Bytes) -> Option<Share> {
-        let bytes = command.len();
-        let share = Share {
-            bytes,
-            shared: Arc::clone(self),
-        };
-        let proposals = self.budget.proposals.fetch_add(1, Ordering::Relaxed);
-        let total = self.budget.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        // Dropping the share gives it back.
-        (proposals < PROPOSALS_MAX && total <= PROPOSAL_BYTES_MAX).then_some(share)
-    }
-
     /// No request is taken any more.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 }
 
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.shared.budget.proposals.fetch_sub(1, Ordering::Relaxed);
-        self.shared
-            .budget
-            .bytes
-            .fetch_sub(self.bytes, Ordering::Relaxed);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_that_wait_are_bounded() {
+        let reads = Reads::default();
+        let mut answers = Vec::new();
+        for _ in 0..READS_MAX {
+            let (reply, answer) = oneshot::channel();
+            assert!(reads.put(reply));
+            answers.push(answer);
+        }
+        assert!(!reads.put(oneshot::channel().0));
+        assert_eq!(reads.take().len(), READS_MAX);
+        assert!(reads.put(oneshot::channel().0));
+    }
+
+    #[test]
+    fn the_budget_counts_commands_and_bytes_and_is_given_back() {
+        let budget = Arc::new(Budget::default());
+        let shares: Vec<_> = (0..PROPOSALS_MAX)
+            .map(|_| budget.share(1).unwrap())
+            .collect();
+        assert!(budget.share(1).is_none(), "too many");
+        drop(shares);
+        let half = budget.share(PROPOSAL_BYTES_MAX / 2).unwrap();
+        let other = budget.share(PROPOSAL_BYTES_MAX / 2).unwrap();
+        assert!(budget.share(1).is_none(), "too large");
+        drop((half, other));
+        assert!(budget.share(PROPOSAL_BYTES_MAX).is_some());
     }
 }

@@ -197,7 +197,7 @@ fn assemble(
         inbox: Inbox::default(),
         reads: Reads::default(),
         requests,
-        budget: crate::shared::Budget::default(),
+        budget: Arc::default(),
         applied_end: applied_received,
         committed_end: AtomicU64::new(0),
         elected_at: Mutex::new(None),

@@ -28,17 +28,54 @@ struct Progress {
     moved: Instant,
 }
 
+/// What is to be done with a learner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Promote,
+    Remove,
+    Wait,
+}
+
+/// The learners that are to become voters.
+#[derive(Debug, Default)]
+struct Learners {
+    seen: BTreeMap<u64, Progress>,
+    /// Index of the last entry when the leader looked before.
+    last_log: Option<u64>,
+}
+
+impl Learners {
+    /// `matched` is the number of entries that it holds.
+    fn judge(&mut self, id: u64, matched: u64, active: bool, now: Instant) -> Verdict {
+        let first = Progress {
+            matched,
+            moved: now,
+        };
+        let progress = self.seen.entry(id).or_insert(first);
+        if progress.matched != matched {
+            *progress = first;
+        }
+        // It holds all that there was when we last looked: it keeps up.
+        let keeps_up = self.last_log.is_some_and(|last| matched > last);
+        if keeps_up && active {
+            Verdict::Promote
+        } else if now.duration_since(progress.moved) > LEARNER_STALL_TIME_MAX {
+            Verdict::Remove
+        } else {
+            Verdict::Wait
+        }
+    }
+}
+
 /// Looks after the members for as long as this member lives.
 pub(crate) async fn run(node: Rc<Node>) {
-    let mut learners: BTreeMap<u64, Progress> = BTreeMap::new();
-    let mut last_log: Option<u64> = None;
+    let mut learners = Learners::default();
     let mut knock_at = Instant::now() + node.timing.election;
     loop {
         tokio::time::sleep(LOOK.min(node.timing.heartbeat)).await;
         node.dispatch.forget_settled();
         if !node.view.leads() {
-            learners.clear();
-            last_log = None;
+            learners = Learners::default();
             if node.view.leader().is_none() && Instant::now() > knock_at {
                 knock_at = Instant::now() + node.timing.election;
                 knock(&node);
@@ -47,8 +84,8 @@ pub(crate) async fn run(node: Rc<Node>) {
         }
         let metrics = node.raft.metrics().borrow_watched().clone();
         finish_joint(&node, &metrics).await;
-        look_at_learners(&node, &metrics, &mut learners, last_log).await;
-        last_log = metrics.last_log_index;
+        look_at_learners(&node, &metrics, &mut learners).await;
+        learners.last_log = metrics.last_log_index;
     }
 }
 
@@ -86,12 +123,7 @@ async fn finish_joint(node: &Rc<Node>, metrics: &Metrics) {
     }
 }
 
-async fn look_at_learners(
-    node: &Rc<Node>,
-    metrics: &Metrics,
-    learners: &mut BTreeMap<u64, Progress>,
-    last_log: Option<u64>,
-) {
+async fn look_at_learners(node: &Rc<Node>, metrics: &Metrics, learners: &mut Learners) {
     let membership = metrics.membership_config.membership();
     let voters = voters(membership);
     let waiting: BTreeMap<u64, Peer> = membership
@@ -99,50 +131,91 @@ async fn look_at_learners(
         .filter(|(id, peer)| !voters.contains(id) && peer.auto_promote)
         .map(|(id, peer)| (*id, peer.clone()))
         .collect();
-    learners.retain(|id, _| waiting.contains_key(id));
+    learners.seen.retain(|id, _| waiting.contains_key(id));
     for (id, peer) in waiting {
         let matched = metrics
             .replication
             .as_ref()
             .and_then(|all| all.get(&id).copied().flatten());
         let matched = matched.map_or(0, |id| id.index() + 1);
-        let now = Instant::now();
-        let progress = learners.entry(id).or_insert(Progress {
-            matched,
-            moved: now,
-        });
-        if progress.matched != matched {
-            *progress = Progress {
-                matched,
-                moved: now,
-            };
-        }
-        // It holds all that there was when we last looked: it keeps up.
-        let keeps_up = last_log.is_some_and(|last| matched > last);
-        if keeps_up && members::is_active(node, metrics, id) {
-            let name = &peer.member.name;
-            match members::change(node, MemberChange::Promote(id)).await {
+        let active = members::is_active(node, metrics, id);
+        let name = &peer.member.name;
+        match learners.judge(id, matched, active, Instant::now()) {
+            Verdict::Wait => continue,
+            Verdict::Promote => match members::change(node, MemberChange::Promote(id)).await {
                 Ok(_) => tracing::info!(member = id, name, "the member has caught up: it votes"),
                 Err(refusal) => {
                     tracing::info!(member = id, name, ?refusal, "the member cannot vote yet");
                 }
+            },
+            Verdict::Remove => {
+                let urls = &peer.member.peer_urls;
+                let seconds = LEARNER_STALL_TIME_MAX.as_secs();
+                tracing::warn!(
+                    member = id,
+                    name,
+                    ?urls,
+                    seconds,
+                    "removing a new member that made no progress for too long"
+                );
+                if let Err(refusal) = members::change(node, MemberChange::Remove(id)).await {
+                    tracing::warn!(member = id, ?refusal, "the member cannot be removed");
+                }
             }
-            return;
         }
-        if now.duration_since(progress.moved) > LEARNER_STALL_TIME_MAX && !keeps_up {
-            let (name, urls) = (&peer.member.name, &peer.member.peer_urls);
-            let seconds = LEARNER_STALL_TIME_MAX.as_secs();
-            tracing::warn!(
-                member = id,
-                name,
-                ?urls,
-                seconds,
-                "removing a new member that made no progress for too long"
-            );
-            if let Err(refusal) = members::change(node, MemberChange::Remove(id)).await {
-                tracing::warn!(member = id, ?refusal, "the member cannot be removed");
-            }
-            return;
-        }
+        // The metrics are those of before the change.
+        return;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_learner_is_promoted_once_it_holds_what_there_was_at_the_last_look() {
+        let now = Instant::now();
+        let mut learners = Learners::default();
+        assert_eq!(
+            learners.judge(4, 100, true, now),
+            Verdict::Wait,
+            "no look before this one"
+        );
+        learners.last_log = Some(99);
+        assert_eq!(learners.judge(4, 99, true, now), Verdict::Wait);
+        assert_eq!(
+            learners.judge(4, 100, false, now),
+            Verdict::Wait,
+            "it is not heard of"
+        );
+        assert_eq!(learners.judge(4, 100, true, now), Verdict::Promote);
+    }
+
+    #[test]
+    fn a_learner_is_removed_only_after_a_long_time_without_any_progress() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut learners = Learners {
+            last_log: Some(1_000),
+            ..Learners::default()
+        };
+        assert_eq!(learners.judge(4, 0, false, start), Verdict::Wait);
+        let almost = start + LEARNER_STALL_TIME_MAX;
+        assert_eq!(
+            learners.judge(4, 1, false, almost),
+            Verdict::Wait,
+            "it has moved"
+        );
+        assert_eq!(
+            learners.judge(4, 1, false, almost + LEARNER_STALL_TIME_MAX),
+            Verdict::Wait
+        );
+        let over = almost + LEARNER_STALL_TIME_MAX + second;
+        assert_eq!(learners.judge(4, 1, false, over), Verdict::Remove);
+        assert_eq!(
+            learners.judge(5, 1, false, over),
+            Verdict::Wait,
+            "another one"
+        );
     }
 }
