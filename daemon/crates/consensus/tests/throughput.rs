@@ -112,3 +112,28 @@ fn one_and_three_members() {
         }
     });
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn three_idle_members_with_the_default_timing() {
+    run(async {
+        let mut cluster = Cluster::of(3).await;
+        cluster.stop_all().await;
+        for place in 0..3 {
+            let config = &mut cluster.boxes[place].config;
+            config.heartbeat = skerry_consensus::Config::HEARTBEAT_DEFAULT;
+            config.election = skerry_consensus::Config::ELECTION_DEFAULT;
+            cluster.restart(place);
+        }
+        cluster.leader().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let (before, seconds) = (cpu_by_thread(), 20);
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        for (thread, now) in cpu_by_thread() {
+            let used = now - before.get(&thread).copied().unwrap_or(0);
+            let percent = used as f64 / (seconds * 10_000) as f64;
+            println!("{thread}: {percent:.3} % of a core for all three");
+        }
+        cluster.stop_all().await;
+    });
+}
