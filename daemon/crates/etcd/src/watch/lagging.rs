@@ -20,6 +20,8 @@ pub(super) struct Lagging {
 /// A piece of history.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
+    /// The first revision that it does not reach.
+    pub(super) next: i64,
     /// The events of each watcher, in order.
     pub(super) events: BTreeMap<i64, Vec<mvccpb::Event>>,
 }
@@ -79,6 +81,7 @@ impl Lagging {
                 history.next
             }
         };
+        piece.next = next;
         for own in self.next.values_mut() {
             *own = next.max(*own);
         }

@@ -11,12 +11,16 @@
 //! behind: they read history from the state until they have caught up. So memory grows neither
 //! with slow watchers nor with events, and an event costs the watchers that it concerns, not all.
 
+mod deliver;
 mod encode;
 mod hub;
+#[cfg(test)]
+mod hub_test;
 mod lagging;
 mod mailbox;
 mod previous;
 mod progress;
+mod requests;
 mod stream;
 mod watcher;
 

@@ -60,6 +60,11 @@ impl Previous {
         Ok(filled)
     }
 
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.values.len(), self.bytes)
+    }
+
     fn keep(&mut self, kv: &mvccpb::KeyValue, before: Option<mvccpb::KeyValue>) {
         let value = Value {
             revision: kv.mod_revision,
