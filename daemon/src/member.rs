@@ -3,17 +3,15 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use skerry_etcd::rpc::etcdserverpb::cluster_client::ClusterClient;
-use skerry_pki::Clock;
 use skerry_proto::etcdserverpb as pb;
 use tonic::transport::Channel;
 
+use crate::client_channel;
 use crate::config::Settings;
-use crate::{client_channel, membership};
 
 const USAGE: &str = "\
 usage:
@@ -52,11 +50,10 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
 
 async fn connect(flags: &[String]) -> anyhow::Result<ClusterClient<Channel>> {
     let settings = Settings::load(flags, std::env::vars()).context("configuration")?;
-    let pki = membership::certificates(&settings, Arc::new(Clock::system()))
+    let tls = client_channel::credentials(&settings.data_dir)
         .context("this node has no certificates of a cluster; give the --data-dir of a server")?;
     let address = std::net::SocketAddr::new(settings.node_ip, settings.etcd_client_port);
-    let channel =
-        client_channel::connect(address, pki.client_config_etcd()?, ANSWER_TIME_MAX).await?;
+    let channel = client_channel::connect(address, tls, ANSWER_TIME_MAX).await?;
     Ok(ClusterClient::new(channel))
 }
 
