@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use skerry_consensus::{Member, Start};
+use anyhow::{Context as _, bail};
+use skerry_consensus::{Member, Start, Status};
 use skerry_pki::{CaHash, Clock, Pki, Token, TokenFile};
 use skerry_supervisor::{Me, ServerUrl};
 
@@ -26,11 +26,18 @@ pub(crate) struct Membership {
 
 impl Membership {
     /// The datastore of a new cluster stands: from now on this is a member.
-    pub(crate) fn confirm(&self, data_dir: &Path) -> anyhow::Result<()> {
-        if self.unconfirmed {
-            self.identity.save(data_dir)?;
+    ///
+    /// Forming that was cut short is repeated on its own datastore. One with other members is no
+    /// such: this server would take the place, and the id, of the first of them.
+    pub(crate) fn confirm(&self, data_dir: &Path, status: &Status) -> anyhow::Result<()> {
+        if !self.unconfirmed {
+            return Ok(());
         }
-        Ok(())
+        let mut ids = status.members.iter().map(|(id, _, _)| *id);
+        if ids.any(|id| id != self.identity.member_id) {
+            bail!(lost_identity(data_dir));
+        }
+        Ok(self.identity.save(data_dir)?)
     }
 }
 
@@ -57,6 +64,7 @@ pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership>
             if servers.is_empty() {
                 (None, Start::Form)
             } else {
+                refuse_leftovers(&settings.data_dir)?;
                 let token = given.as_ref().context(
                     "joining a cluster needs its token: give --token or --token-file, as in <data-dir>/token of a server",
                 )?;
@@ -92,6 +100,25 @@ pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership>
         token,
         unconfirmed,
     })
+}
+
+/// Whoever joins has its identity before its datastore: one without the other is somebody else's.
+fn refuse_leftovers(data_dir: &Path) -> anyhow::Result<()> {
+    let state = data_dir.join("db/state.redb");
+    if state
+        .try_exists()
+        .with_context(|| state.display().to_string())?
+    {
+        bail!(lost_identity(data_dir));
+    }
+    Ok(())
+}
+
+fn lost_identity(data_dir: &Path) -> String {
+    format!(
+        "{}: this is the datastore of a member whose db/identity.json is missing; restore that file, or remove the member and move the data directory aside to join as a new one",
+        data_dir.display()
+    )
 }
 
 /// The servers to join, but for this one.
@@ -134,7 +161,7 @@ async fn join(
 }
 
 /// The certificates of a server that is a member already.
-pub(crate) fn certificates(settings: &Settings, clock: Arc<Clock>) -> anyhow::Result<Pki> {
+fn certificates(settings: &Settings, clock: Arc<Clock>) -> anyhow::Result<Pki> {
     Ok(Pki::load(
         &settings.data_dir,
         pki_identity(settings),

@@ -70,7 +70,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     service_manager::status("recovering the datastore");
     service_manager::extend_start(RECOVERY_TIME_MAX);
     let handle = start_datastore(&settings, &member)?;
-    member.confirm(&settings.data_dir)?;
+    member.confirm(&settings.data_dir, &handle.status())?;
     let stop = Stop::new();
     let serving = start_serving(&settings, &member, &handle, ports, &stop)?;
     kubeconfig::write(&settings, &member.pki)?;
