@@ -158,6 +158,27 @@ async fn members_are_listed_and_removed_by_name_and_by_id() {
 }
 
 #[tokio::test]
+async fn asking_for_the_members_changes_nothing_on_disk() {
+    let cluster = first_of(1).await;
+    let folder = cluster.members[0].data_dir.join("tls");
+    let contents = || {
+        let mut files = Vec::new();
+        for folder in [&folder, &folder.join("etcd")] {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                files.push((path.clone(), std::fs::read(path).unwrap_or_default()));
+            }
+        }
+        files.sort();
+        files
+    };
+    let before = contents();
+    // Under whatever name the command runs.
+    member_command(&cluster, &["list", "--node-name=another"]).succeeded();
+    assert!(before == contents());
+}
+
+#[tokio::test]
 async fn a_removed_member_stops_keeps_its_data_and_never_serves_it_again() {
     let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
     let removed = "this server was removed from its cluster; its data is kept in";
@@ -185,6 +206,30 @@ async fn a_removed_member_stops_keeps_its_data_and_never_serves_it_again() {
     last_words(&mut cluster.members[2])
         .unwrap()
         .refused(&[removed]);
+}
+
+#[tokio::test]
+async fn a_member_that_lost_its_identity_takes_no_other() {
+    let mut cluster = Cluster::start(Kind::Skerry, 2, &brisk()).await.unwrap();
+    let member = &mut cluster.members[1];
+    member.kill().unwrap();
+    let path = member.data_dir.join("db/identity.json");
+    let identity = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let joining = member.command.clone();
+    // It is told to join under another name, then to form a cluster.
+    let words = ["db/identity.json is missing"];
+    with_flag(member, "node-name", "another");
+    last_words(member).unwrap().refused(&words);
+    member
+        .command
+        .retain(|word| !word.to_str().unwrap().starts_with("--server="));
+    last_words(member).unwrap().refused(&words);
+    assert!(!path.exists());
+
+    member.command = joining;
+    std::fs::write(&path, identity).unwrap();
+    cluster.restart(1).await.unwrap();
 }
 
 #[tokio::test]

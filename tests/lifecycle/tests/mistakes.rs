@@ -72,6 +72,7 @@ fn the_command_line_explains_itself() {
     run(&["server", "--data-dirs=x"]).refused(&["did you mean 'data-dir'?"]);
     run(&["member", "remove", "--data-dir=x"]).refused(&["which member?"]);
     run(&["member", "list", "--data-dir=/nonexistent"]).refused(&["no certificates of a cluster"]);
+    assert!(!Path::new("/nonexistent").exists());
 }
 
 #[tokio::test]
