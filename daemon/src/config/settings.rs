@@ -166,6 +166,8 @@ impl Settings {
             disable_apiserver: given.switch("disable-apiserver")?,
             quota_bytes: given
                 .parsed("quota-backend-bytes", parse::bytes)?
+                // As etcd has it, 0 asks for the default.
+                .filter(|bytes| *bytes > 0)
                 .unwrap_or(2 << 30),
             memory_budget: given
                 .parsed("memory-budget", parse::bytes)?
@@ -429,6 +431,12 @@ mod tests {
         let settings = load("--node-name n --node-ip 127.0.0.2").unwrap();
         assert_eq!(settings.listen(6443).to_string(), "127.0.0.2:6443");
         assert_eq!(settings.metrics_listen().to_string(), "127.0.0.2:2381");
+    }
+
+    #[test]
+    fn a_quota_of_zero_is_the_default_as_in_etcd() {
+        let settings = load("--node-name n --quota-backend-bytes 0").unwrap();
+        assert_eq!(settings.quota_bytes, 2_147_483_648);
     }
 
     #[test]
