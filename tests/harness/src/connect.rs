@@ -106,9 +106,9 @@ impl Client {
 }
 
 #[derive(Clone)]
-struct Connector {
-    address: SocketAddr,
-    tls: Option<Arc<rustls::ClientConfig>>,
+pub(crate) struct Connector {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl tower_service::Service<http::Uri> for Connector {
@@ -138,7 +138,7 @@ impl tower_service::Service<http::Uri> for Connector {
     }
 }
 
-enum Stream {
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -71,10 +71,13 @@ impl Credentials {
     }
 }
 
-/// A certificate authority for a cluster of the real etcd.
+/// A certificate authority: one of its own for a cluster of the real etcd, or Skerry's.
 pub struct Authority {
     folder: PathBuf,
-    issuer: CertifiedIssuer<'static, KeyPair>,
+    server_ca: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
+    /// What leads from the issuer to the root, where there is anything.
+    chain: String,
 }
 
 impl Authority {
@@ -85,11 +88,39 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, "tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-        std::fs::write(folder.join("ca.crt"), issuer.pem())?;
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        let server_ca = folder.join("ca.crt");
+        std::fs::write(&server_ca, certificate.pem())?;
+        std::fs::write(folder.join("ca.key"), key.serialize_pem())?;
         Ok(Self {
             folder: folder.to_owned(),
+            server_ca,
+            issuer: Issuer::new(params, key),
+            chain: String::new(),
+        })
+    }
+
+    /// The authority for etcd clients of a Skerry member; what it issues goes into `folder`.
+    pub fn of_data_dir(data_dir: &Path, folder: &Path) -> Result<Self> {
+        Self::load_files(data_dir.join("tls/etcd/server-ca.crt"), folder)
+    }
+
+    /// The authority that [`Authority::create`] made in `made`; what it issues goes into `folder`.
+    pub fn load(made: &Path, folder: &Path) -> Result<Self> {
+        Self::load_files(made.join("ca.crt"), folder)
+    }
+
+    fn load_files(server_ca: PathBuf, folder: &Path) -> Result<Self> {
+        let chain = std::fs::read_to_string(&server_ca)
+            .with_context(|| format!("read {}", server_ca.display()))?;
+        let key = std::fs::read_to_string(server_ca.with_extension("key"))?;
+        let issuer = Issuer::from_ca_cert_pem(&chain, KeyPair::from_pem(&key)?)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            server_ca,
             issuer,
+            chain,
         })
     }
 
@@ -115,11 +146,11 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         let credentials = Credentials {
-            server_ca: self.folder.join("ca.crt"),
+            server_ca: self.server_ca.clone(),
             certificate: self.folder.join(format!("{name}.crt")),
             key: self.folder.join(format!("{name}.key")),
         };
-        std::fs::write(&credentials.certificate, certificate.pem())?;
+        std::fs::write(&credentials.certificate, certificate.pem() + &self.chain)?;
         std::fs::write(&credentials.key, key.serialize_pem())?;
         Ok(credentials)
     }
