@@ -82,3 +82,9 @@ pub const LARGE_ANSWERS_MAX: usize = 16;
 
 /// How long a range waits for others to be sent.
 pub const LARGE_ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of a long range that are read before other clients get their turn.
+pub const READ_PIECE_BYTES: usize = 256 * 1024;
+
+/// Keys that are read at once where a client asks for no more.
+pub const READ_AT_ONCE_KEYS: i64 = 1000;

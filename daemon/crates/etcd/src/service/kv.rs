@@ -1,29 +1,22 @@
 //! KV: ranges, puts, deletions, transactions, compaction.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use skerry_proto::command::command::Operation;
 use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::request_op::Request;
 use skerry_store::{Reply, quota};
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
+use super::read::{LargeAnswer, may_be_large};
 use crate::access::identity;
 use crate::api::Api;
-use crate::limits::{LARGE_ANSWER_WAIT_MAX, TXN_OPERATIONS_MAX};
+use crate::limits::TXN_OPERATIONS_MAX;
 use crate::who::Who;
 use crate::{check, errors};
 
 /// How often a client's physical compaction is looked at.
 const COMPACTED_POLL_INTERVAL: Duration = Duration::from_millis(10);
-
-/// An answer of so many keys is never counted as large.
-const FEW_KEYS: i64 = 16;
-
-/// Room for one answer that may be large; given back when it is dropped.
-pub(crate) type LargeAnswer = OwnedSemaphorePermit;
 
 impl Api {
     pub(crate) async fn range(
@@ -55,20 +48,10 @@ impl Api {
         self.permit(|rules| {
             rules.permit_range(identity(&caller), &request.key, &request.range_end)
         })?;
-        let response = self.view()?.range(&request);
-        let mut response = response.map_err(|error| errors::query(&error))?;
+        let mut response = self.read_range(request).await?;
         self.still_good(&caller)?;
         self.fill(&mut response.header);
         Ok((response, room))
-    }
-
-    async fn room_for_large_answer(&self) -> Result<LargeAnswer, Status> {
-        let room = Arc::clone(&self.large_answers).acquire_owned();
-        match tokio::time::timeout(LARGE_ANSWER_WAIT_MAX, room).await {
-            Ok(Ok(room)) => Ok(room),
-            Ok(Err(_)) => Err(errors::STOPPED.into()),
-            Err(_) => Err(errors::TOO_MANY_REQUESTS.into()),
-        }
     }
 
     pub(crate) async fn put(
@@ -115,7 +98,7 @@ impl Api {
                 other => return Err(unexpected(&other)),
             },
             reads => {
-                self.read_txn(who, &request, reads == Reads::Serializable)
+                self.read_txn(who, request, reads == Reads::Serializable)
                     .await?
             }
         };
@@ -127,18 +110,17 @@ impl Api {
     async fn read_txn(
         &self,
         who: &Who,
-        request: &pb::TxnRequest,
+        request: pb::TxnRequest,
         serializable: bool,
     ) -> Result<pb::TxnResponse, Status> {
         if !serializable {
             self.linearize().await?;
         }
         let caller = self.caller(who).await?;
-        let view = self.view()?;
         // Without puts no lease is looked at.
         let mut keys_of = |_| Ok(Vec::new());
-        self.permit(|rules| rules.permit_txn(identity(&caller), request, &mut keys_of))?;
-        let response = view.txn(request).map_err(|error| errors::query(&error))?;
+        self.permit(|rules| rules.permit_txn(identity(&caller), &request, &mut keys_of))?;
+        let response = self.read_operations(request).await?;
         self.still_good(&caller)?;
         Ok(response)
     }
@@ -160,12 +142,6 @@ impl Api {
         self.fill(&mut response.header);
         Ok(response)
     }
-}
-
-/// Whether the answer may hold more than a few keys.
-fn may_be_large(request: &pb::RangeRequest) -> bool {
-    let few = (1..=FEW_KEYS).contains(&request.limit);
-    !request.range_end.is_empty() && !request.count_only && !few
 }
 
 impl Api {

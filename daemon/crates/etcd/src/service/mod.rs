@@ -9,6 +9,7 @@ mod lease;
 mod lock;
 mod maintenance;
 mod queue;
+mod read;
 mod snapshot;
 
 pub(crate) use kv::unexpected;
