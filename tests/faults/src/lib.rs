@@ -23,5 +23,7 @@ pub mod quorum;
 pub mod register;
 pub mod revisions;
 pub mod session;
+pub mod slow;
+pub mod space;
 pub mod storm;
 pub mod watchers;

@@ -52,3 +52,7 @@ pub const BULK_WRITES: usize = 12_000;
 
 /// How long these writes may take.
 pub const BULK_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Bytes of resident memory that a member may take on while watchers do not read: its ring of
+/// events, its caches, and what a few hundred connections have in their buffers.
+pub const SLOW_WATCH_MEMORY_MAX: usize = 48 << 20;

@@ -12,10 +12,10 @@ use skerry_faults::fleet::{Fleet, Plan};
 use skerry_faults::limits::MEMBERS;
 use skerry_faults::quorum::Loss;
 use skerry_faults::storm::Storm;
-use skerry_faults::{damage, lease, network, power, quorum, storm};
+use skerry_faults::{damage, lease, network, power, quorum, slow, space, storm};
 use skerry_tests_harness::Kind;
 
-const USAGE: &str = "usage: skerry-faults storm|quorum|lease|power|damage [--peer skerry|etcd] [--seconds N] \
+const USAGE: &str = "usage: skerry-faults storm|quorum|lease|power|damage|space|slow [--peer skerry|etcd] [--seconds N] \
                      [--seed N] [--kills N] [--dir PATH] [--fault NAME] [--stale-reads]";
 
 struct Arguments {
@@ -116,6 +116,14 @@ async fn main() -> Result<()> {
             anyhow::ensure!(given.kind == Kind::Skerry, "the files are those of skerry");
             let mut fleet = Fleet::start(&plan(1, false)).await?;
             damage::run(&mut fleet, given.seed).await?;
+        }
+        "space" => {
+            network::enter()?;
+            space::run(&plan(1, true)).await?;
+        }
+        "slow" => {
+            let mut fleet = Fleet::start(&plan(1, false)).await?;
+            slow::run(&mut fleet).await?;
         }
         other => bail!("no such test: {other:?}\n{USAGE}"),
     }

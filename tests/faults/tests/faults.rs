@@ -23,7 +23,7 @@ fn passes(arguments: &[&str]) {
 /// Whether it passed, and why not; `None`: this machine does not allow it.
 fn run(arguments: &[&str]) -> Option<(bool, String)> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let namespaces = matches!(arguments.first(), Some(&"storm" | &"quorum"));
+    let namespaces = matches!(arguments.first(), Some(&"storm" | &"quorum" | &"space"));
     if namespaces && !skerry_faults::network::allowed() {
         println!("skipped: this machine does not allow network namespaces");
         return None;
@@ -58,6 +58,16 @@ fn a_lone_member_killed_again_and_again_has_all_it_acknowledged() {
 #[test]
 fn damaged_files_stop_a_member_and_a_torn_end_of_the_log_does_not() {
     passes(&["damage", "--seed", "1"]);
+}
+
+#[test]
+fn a_member_whose_disk_ran_full_has_all_it_acknowledged_once_there_is_room() {
+    passes(&["space"]);
+}
+
+#[test]
+fn watchers_that_never_read_cost_no_memory_and_miss_nothing() {
+    passes(&["slow"]);
 }
 
 #[test]
