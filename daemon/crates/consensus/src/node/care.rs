@@ -72,7 +72,7 @@ pub(crate) async fn run(node: Rc<Node>) {
     let mut learners = Learners::default();
     let mut knock_at = Instant::now() + node.timing.election;
     loop {
-        tokio::time::sleep(LOOK.min(node.timing.heartbeat)).await;
+        tokio::time::sleep(LOOK.min(2 * node.timing.heartbeat)).await;
         node.dispatch.forget_settled();
         if !node.view.leads() {
             learners = Learners::default();

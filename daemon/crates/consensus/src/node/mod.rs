@@ -44,8 +44,8 @@ use view::View;
 
 pub(crate) use status::initial as initial_status;
 
-/// Least time between two beats of the pulse.
-const BEAT: Duration = Duration::from_millis(500);
+/// Time between two beats of the pulse.
+const BEAT: Duration = Duration::from_millis(800);
 
 /// How long things take.
 #[derive(Debug, Clone, Copy)]

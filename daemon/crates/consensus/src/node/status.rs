@@ -53,13 +53,14 @@ pub(crate) async fn run(node: Rc<Node>, sender: watch::Sender<Arc<Status>>) {
             () = attributes_read => {}
             Ok(()) = failure.changed() => {}
             // A leader that falls silent makes no news.
-            () = sleep(node.timing.heartbeat) => {}
+            () = sleep(node.timing.election / 4) => {}
         }
     }
 }
 
 /// Returns at once when who leads or the members change, and a little later on mere progress.
 async fn news(node: &Node, metrics: &mut WatchReceiverOf<TypeConfig, Metrics>, lags: bool) {
+    let published = node.shared.committed_end.load(Ordering::Acquire);
     let mut publish_at = lags.then(|| Instant::now() + PROGRESS);
     loop {
         let due = sleep_until(publish_at.unwrap_or_else(Instant::now));
@@ -72,7 +73,10 @@ async fn news(node: &Node, metrics: &mut WatchReceiverOf<TypeConfig, Metrics>, l
                 if observe(node, &metrics.borrow_watched()) {
                     return;
                 }
-                publish_at.get_or_insert_with(|| Instant::now() + PROGRESS);
+                // Signs of life change the metrics, too, and nobody need be woken for them.
+                if node.shared.committed_end.load(Ordering::Acquire) != published {
+                    publish_at.get_or_insert_with(|| Instant::now() + PROGRESS);
+                }
             }
             () = due, if publish_at.is_some() => return,
         }
