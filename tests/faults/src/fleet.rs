@@ -24,6 +24,8 @@ pub struct Plan {
     pub members: usize,
     /// Whether each gets a network namespace of its own.
     pub namespaces: bool,
+    /// Whether timeouts are Skerry's own defaults instead of etcd's.
+    pub default_timeouts: bool,
     /// Where data directories go; none: the system's temporary folder.
     pub folder: Option<PathBuf>,
 }
@@ -39,12 +41,13 @@ pub struct Fleet {
 
 /// Timeouts as etcd has them by default, and logs short enough that members which were away
 /// get snapshots.
-fn flags(kind: Kind) -> Vec<String> {
-    let flags: &[&str] = match kind {
+fn flags(plan: &Plan) -> Vec<String> {
+    let flags: &[&str] = match plan.kind {
         Kind::Etcd => &[
             "--snapshot-count=500",
             "--experimental-snapshot-catchup-entries=100",
         ],
+        Kind::Skerry if plan.default_timeouts => &["--disable-apiserver"],
         Kind::Skerry => &[
             "--disable-apiserver",
             "--heartbeat-interval=100ms",
@@ -65,7 +68,7 @@ impl Fleet {
             .then(|| Network::create(plan.members))
             .transpose()?;
         let mut options = Options {
-            flags: flags(plan.kind),
+            flags: flags(plan),
             folder: plan.folder.clone(),
             ..Options::default()
         };

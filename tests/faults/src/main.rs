@@ -16,7 +16,8 @@ use skerry_faults::{damage, lease, network, power, quorum, slow, space, storm};
 use skerry_tests_harness::Kind;
 
 const USAGE: &str = "usage: skerry-faults storm|quorum|lease|power|damage|space|slow [--peer skerry|etcd] [--seconds N] \
-                     [--seed N] [--kills N] [--dir PATH] [--fault NAME] [--stale-reads]";
+                     [--seed N] [--kills N] [--dir PATH] [--fault NAME] [--stale-reads] \
+                     [--default-timeouts]";
 
 struct Arguments {
     scenario: String,
@@ -27,6 +28,7 @@ struct Arguments {
     folder: Option<PathBuf>,
     stale_reads: bool,
     fault: String,
+    default_timeouts: bool,
 }
 
 fn arguments() -> Result<Arguments> {
@@ -39,6 +41,7 @@ fn arguments() -> Result<Arguments> {
         folder: None,
         stale_reads: false,
         fault: String::new(),
+        default_timeouts: false,
     };
     let mut parser = lexopt::Parser::from_env();
     let number = |value: OsString| -> Result<u64> {
@@ -62,6 +65,7 @@ fn arguments() -> Result<Arguments> {
             lexopt::Arg::Long("fault") => {
                 given.fault = parser.value()?.to_string_lossy().into_owned();
             }
+            lexopt::Arg::Long("default-timeouts") => given.default_timeouts = true,
             lexopt::Arg::Long("stale-reads") => given.stale_reads = true,
             lexopt::Arg::Value(value) if given.scenario.is_empty() => {
                 given.scenario = value.to_string_lossy().into_owned();
@@ -79,6 +83,7 @@ async fn main() -> Result<()> {
         kind: given.kind,
         members,
         namespaces,
+        default_timeouts: given.default_timeouts,
         folder: given.folder.clone(),
     };
     match given.scenario.as_str() {
