@@ -85,23 +85,33 @@ fn real_etcd_passes_the_same_kills() {
     passes(&["power", "--peer", "etcd", "--kills", "3", "--seed", "1"]);
 }
 
+/// Whether a storm makes a stale read happen at all is up to the machine: on a quick one a follower
+/// may never be seen behind. One storm after another is run until one was.
 #[test]
 fn reads_that_are_stale_do_not_pass_as_linearizable() {
-    let told = run(&[
-        "storm",
-        "--peer",
-        "etcd",
-        "--seconds",
-        "5",
-        "--seed",
-        "1",
-        "--stale-reads",
-    ]);
-    if let Some((passed, failure)) = told {
-        assert!(!passed, "stale reads were not noticed");
-        assert!(
-            failure.contains("no order of the operations explains"),
-            "{failure}"
-        );
+    const STORMS_MAX: u32 = 12;
+    for seed in 1..=STORMS_MAX {
+        let seed = seed.to_string();
+        let told = run(&[
+            "storm",
+            "--peer",
+            "etcd",
+            "--seconds",
+            "5",
+            "--seed",
+            &seed,
+            "--stale-reads",
+        ]);
+        let Some((passed, failure)) = told else {
+            return;
+        };
+        if !passed {
+            assert!(
+                failure.contains("no order of the operations explains"),
+                "{failure}"
+            );
+            return;
+        }
     }
+    panic!("stale reads were not noticed in {STORMS_MAX} storms");
 }
