@@ -69,14 +69,23 @@ pub async fn run(
     script: &[Step],
     coverage: &mut Coverage,
 ) -> Result<Option<Difference>> {
-    let reference = start(pair.reference, &[])
+    let mut reference = start(pair.reference, &[])
         .await
         .context("start the reference")?;
-    let tested = start(pair.tested, &pair.tested_flags)
+    let mut tested = start(pair.tested, &pair.tested_flags)
         .await
         .context("start the tested")?;
     let (mut left, mut right) = (Side::new(&reference)?, Side::new(&tested)?);
     for (index, step) in script.iter().enumerate() {
+        if matches!(step.request, Request::MoveLeader(_)) && pair.tested.1 > 1 {
+            // Answered by whoever leads, and it need not be the one that is asked.
+            continue;
+        }
+        if matches!(step.request, Request::Restart) {
+            *coverage.entry("Restart".into()).or_default() += 1;
+            tokio::try_join!(restart(&mut reference, 0), restart(&mut tested, index))?;
+            continue;
+        }
         let lost = matches!((&step.request, pair.lost_key),
             (Request::Put(put), Some(key)) if put.key == key);
         let (one, two) = tokio::join!(left.run(step, 0), async {
@@ -109,6 +118,17 @@ pub async fn run(
         }
     }
     Ok(None)
+}
+
+async fn restart(cluster: &mut Cluster, turn: usize) -> Result<()> {
+    let member = turn % cluster.members.len();
+    cluster.members[member].kill()?;
+    cluster
+        .restart(member)
+        .await
+        .with_context(|| format!("restart at step {turn}"))?;
+    // Whoever was killed may have led.
+    cluster.wait_all_ready().await
 }
 
 async fn start(which: (Kind, usize), flags: &[String]) -> Result<Cluster> {

@@ -82,6 +82,14 @@ pub fn script(profile: Profile, seed: u64, length: usize) -> Vec<Step> {
         Profile::Lease | Profile::Maintenance | Profile::Mixed => {}
     }
     while steps.len() < length {
+        let state = !matches!(
+            profile,
+            Profile::Auth | Profile::Malformed | Profile::Concurrency
+        );
+        if state && random.below(80) == 0 {
+            // Tokens and waiting clients do not survive it; all else must.
+            steps.push(anonymous(Request::Restart));
+        }
         match profile {
             Profile::Kv => steps.push(anonymous(kv::any(random))),
             Profile::Txn => steps.push(anonymous(txn_or_write(random))),

@@ -30,7 +30,8 @@ pub(crate) async fn send(mut client: Client, request: Request, known: &mut Known
                 }
                 Request::Watch(_)
                 | Request::LeaseExpiry { .. }
-                | Request::LeaseKeepAlive(_) => unreachable!("a conversation, sent elsewhere"),
+                | Request::LeaseKeepAlive(_)
+                | Request::Restart => unreachable!("no unary request, done elsewhere"),
             }
         };
     }

@@ -92,4 +92,6 @@ pub enum Request {
     Proclaim(ProclaimRequest),
     Leader(LeaderRequest),
     Resign(ResignRequest),
+    /// The member that would be asked is killed and started again.
+    Restart,
 }

@@ -14,7 +14,7 @@ pub(super) fn preparation() -> Vec<Request> {
 pub(super) fn any(random: &mut Random) -> Request {
     if random.below(60) == 0 {
         let id = 9_000 + random.between(0, 99);
-        let keys = (0..random.below(4))
+        let keys = (0..1 + random.below(3))
             .map(|n| format!("short-lived/{n}"))
             .collect();
         return Request::LeaseExpiry { id, keys };
