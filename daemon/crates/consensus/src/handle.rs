@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::apply::{Closing, StoreHandle};
+use crate::lessor::Lessor;
 use crate::node::dispatch::Proposal;
 use crate::node::requests::{Reply as RequestReply, Request};
 use crate::peer::message::{MemberChange, Members};
@@ -44,6 +45,7 @@ pub(crate) struct Ends {
     pub(crate) shared: Arc<Shared>,
     pub(crate) store: StoreHandle,
     pub(crate) log: skerry_log::Log,
+    pub(crate) lessor: Arc<Mutex<Lessor>>,
     pub(crate) consensus: Mutex<Option<JoinHandle<()>>>,
     pub(crate) workers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -208,6 +210,14 @@ impl Handle {
     /// Seconds that a lease still has, and those it was granted.
     pub async fn lease_remaining(&self, id: i64) -> Result<(i64, i64), ProposeError> {
         self.ask(|reply| Request::Remaining(id, reply)).await
+    }
+
+    /// Puts leases in the order in which they end. Only the leader keeps the time: elsewhere they
+    /// stay as they are.
+    pub fn sort_by_lease_end(&self, ids: &mut [i64]) {
+        let lessor = &self.ends.lessor;
+        let lessor = lessor.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.sort_by_key(|id| lessor.deadline(*id));
     }
 
     /// Counters that move while the member's threads live.

@@ -204,6 +204,11 @@ impl Lessor {
         }
     }
 
+    /// When a lease ends, where this member leads and the lease is known.
+    pub(crate) fn deadline(&self, id: i64) -> Option<Instant> {
+        self.leases.get(&id).map(|life| life.deadline)
+    }
+
     /// Whole seconds that a lease still has, rounded down, and the life it was granted.
     pub(crate) fn remaining(&self, id: i64, now: Instant) -> Result<(i64, i64), Renewal> {
         if !self.loaded {

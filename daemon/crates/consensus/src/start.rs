@@ -221,6 +221,7 @@ fn assemble(
         shared: Arc::clone(&shared),
         store: handle.clone(),
         log: log.clone(),
+        lessor: Arc::clone(&lessor),
         consensus: Mutex::new(None),
         workers: Mutex::new(vec![
             spawn("log", move || {

@@ -128,7 +128,8 @@ impl Api {
             .view()?
             .leases()
             .map_err(|error| errors::store(&error))?;
-        let ids: Vec<i64> = leases.iter().map(|lease| lease.id).collect();
+        let mut ids: Vec<i64> = leases.iter().map(|lease| lease.id).collect();
+        self.handle.sort_by_lease_end(&mut ids);
         self.permit_lease_read(who, &ids).await?;
         Ok(pb::LeaseLeasesResponse {
             header: Some(self.header()),
