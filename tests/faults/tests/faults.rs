@@ -106,10 +106,9 @@ fn reads_that_are_stale_do_not_pass_as_linearizable() {
             return;
         };
         if !passed {
-            assert!(
-                failure.contains("no order of the operations explains"),
-                "{failure}"
-            );
+            // Either judge may be the first to see it: the one of revisions, or the one of orders.
+            let noticed = ["is stale: revision", "no order of the operations explains"];
+            assert!(noticed.iter().any(|it| failure.contains(it)), "{failure}");
             return;
         }
     }
