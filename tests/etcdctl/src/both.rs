@@ -111,8 +111,8 @@ impl Both {
             } = &ended[side];
             let plain = &self.plains[side];
             let (mut out, err) = (plain.plain(stdout, &format), plain.plain(stderr, &format));
-            if command.starts_with("member ") {
-                // In the order of their ids.
+            if command.starts_with("member ") || command == "lease list" {
+                // In the order of their ids, or of their ends.
                 let mut lines = out.lines().collect::<Vec<_>>();
                 lines.sort_unstable();
                 out = lines.join("\n");

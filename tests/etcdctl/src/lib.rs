@@ -12,3 +12,22 @@ mod plain;
 pub use both::{Background, Both};
 pub use ctl::{Ctl, Ended, Running};
 pub use plain::Plain;
+
+/// Tests that hold with one member and with three.
+#[macro_export]
+macro_rules! with_one_and_with_three_members {
+    ($($name:ident,)*) => {
+        mod one_member {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(1).await;
+            })*
+        }
+        mod three_members {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(3).await;
+            })*
+        }
+    };
+}

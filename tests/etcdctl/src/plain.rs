@@ -150,7 +150,8 @@ fn field(line: &str) -> String {
     let Some((name, value)) = line.split_once(" : ") else {
         return sentence(line);
     };
-    if OPAQUE.contains(&name.trim_matches('"')) {
+    let name_alone = name.trim_matches('"');
+    if OPAQUE.contains(&name_alone) || name_alone == "TTL" {
         return format!("{name} : {}", opaque(value.trim_matches('"')));
     }
     line.to_owned()

@@ -3,9 +3,12 @@
 
 use skerry_tests_etcdctl::Both;
 
-#[tokio::test]
-async fn users_roles_and_permissions_are_managed_as_with_etcd() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+skerry_tests_etcdctl::with_one_and_with_three_members! {
+    users_roles_and_permissions_are_managed_as_with_etcd,
+}
+
+async fn users_roles_and_permissions_are_managed_as_with_etcd(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     for command in [
         "auth status",
         "auth enable",

@@ -3,11 +3,19 @@
 
 use skerry_tests_etcdctl::Both;
 
+skerry_tests_etcdctl::with_one_and_with_three_members! {
+    put_get_and_del_print_what_they_print_with_etcd,
+    every_output_format_is_the_same,
+    txn_reads_its_branches_from_standard_input,
+    compaction_refuses_what_is_gone_or_to_come,
+    watch_prints_past_and_present_events,
+    an_interactive_watch_takes_requests_from_standard_input,
+}
+
 const FORMATS: [&str; 5] = ["simple", "json", "fields", "table", "protobuf"];
 
-#[tokio::test]
-async fn put_get_and_del_print_what_they_print_with_etcd() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn put_get_and_del_print_what_they_print_with_etcd(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     for command in [
         "put a 1",
         "put a 2 --prev-kv",
@@ -53,9 +61,8 @@ async fn put_get_and_del_print_what_they_print_with_etcd() {
     both.conclude();
 }
 
-#[tokio::test]
-async fn every_output_format_is_the_same() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn every_output_format_is_the_same(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     for format in FORMATS {
         for command in [
             "put k 'a value'",
@@ -75,9 +82,8 @@ async fn every_output_format_is_the_same() {
     both.conclude();
 }
 
-#[tokio::test]
-async fn txn_reads_its_branches_from_standard_input() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn txn_reads_its_branches_from_standard_input(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     both.same("put k v");
     for input in [
         "value(\"k\") = \"v\"\n\nput k w\nget k\n\nget other\n\n",
@@ -95,9 +101,8 @@ async fn txn_reads_its_branches_from_standard_input() {
     both.conclude();
 }
 
-#[tokio::test]
-async fn compaction_refuses_what_is_gone_or_to_come() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn compaction_refuses_what_is_gone_or_to_come(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     for command in [
         "put a 1",
         "put a 2",
@@ -117,9 +122,8 @@ async fn compaction_refuses_what_is_gone_or_to_come() {
     both.conclude();
 }
 
-#[tokio::test]
-async fn watch_prints_past_and_present_events() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn watch_prints_past_and_present_events(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     for command in ["put w/1 a", "put w/2 b", "put w/1 c", "del w/2"] {
         both.same(command);
     }
@@ -143,9 +147,8 @@ async fn watch_prints_past_and_present_events() {
     both.conclude();
 }
 
-#[tokio::test]
-async fn an_interactive_watch_takes_requests_from_standard_input() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn an_interactive_watch_takes_requests_from_standard_input(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     both.same("put w/1 a");
     both.same("put x/1 b");
     let input = "watch w/ --prefix --rev 1\n";

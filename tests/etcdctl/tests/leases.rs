@@ -3,9 +3,15 @@
 
 use skerry_tests_etcdctl::Both;
 
-#[tokio::test]
-async fn lease_commands_print_what_they_print_with_etcd() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+skerry_tests_etcdctl::with_one_and_with_three_members! {
+    lease_commands_print_what_they_print_with_etcd,
+    lease_keep_alive_goes_on_until_it_is_stopped,
+    lock_runs_a_command_while_it_holds_the_lock_and_gives_it_back,
+    elect_campaigns_and_observes,
+}
+
+async fn lease_commands_print_what_they_print_with_etcd(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     both.same("lease list");
     both.grant_lease(600);
     both.grant_lease(700);
@@ -35,9 +41,8 @@ async fn lease_commands_print_what_they_print_with_etcd() {
     both.conclude();
 }
 
-#[tokio::test]
-async fn lease_keep_alive_goes_on_until_it_is_stopped() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn lease_keep_alive_goes_on_until_it_is_stopped(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     both.grant_lease(20);
     let background = both
         .start_background("lease keep-alive LEASE-0", "")
@@ -47,9 +52,8 @@ async fn lease_keep_alive_goes_on_until_it_is_stopped() {
     both.conclude();
 }
 
-#[tokio::test]
-async fn lock_runs_a_command_while_it_holds_the_lock_and_gives_it_back() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn lock_runs_a_command_while_it_holds_the_lock_and_gives_it_back(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     both.same("lock name -- echo held");
     // The exit code of the command is that of etcdctl.
     both.same("lock name -- sh -c 'exit 3'");
@@ -83,9 +87,8 @@ fn drop_and_wait(
     waiting.wait_for(|text| text.contains("now")).unwrap();
 }
 
-#[tokio::test]
-async fn elect_campaigns_and_observes() {
-    let both = Both::start(1, [&[], &[]]).await.unwrap();
+async fn elect_campaigns_and_observes(members: usize) {
+    let both = Both::start(members, [&[], &[]]).await.unwrap();
     let mut leader = both.start_background("elect name first", "").unwrap();
     leader.wait_for(|text| text.contains("first")).unwrap();
     let mut observer = both.start_background("elect -l name", "").unwrap();

@@ -4,9 +4,12 @@
 use skerry_tests_etcdctl::{Both, Ctl};
 use skerry_tests_harness::{Cluster, Kind, Options};
 
-#[tokio::test]
-async fn maintenance_commands_print_what_they_print_with_etcd() {
-    let mut both = Both::start(1, [&[], &[]]).await.unwrap();
+skerry_tests_etcdctl::with_one_and_with_three_members! {
+    maintenance_commands_print_what_they_print_with_etcd,
+}
+
+async fn maintenance_commands_print_what_they_print_with_etcd(members: usize) {
+    let mut both = Both::start(members, [&[], &[]]).await.unwrap();
     for command in [
         "put k v",
         "alarm list",
