@@ -13,6 +13,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use rustls::pki_types::ServerName;
 use skerry_etcd::Transport;
+use skerry_listen::limits::{HANDSHAKES_MAX, HEADER_BYTES_MAX, HTTP1_BUFFER_BYTES_MAX};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
@@ -175,4 +177,57 @@ fn with_http2(authority: &Authority) -> Arc<rustls::ServerConfig> {
     let mut config = (*authority.server()).clone();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Arc::new(config)
+}
+
+#[tokio::test]
+async fn strangers_that_say_nothing_are_cut_off_and_lock_nobody_out() {
+    let member = Member::start().await;
+    let mut strangers = Vec::new();
+    for _ in 0..HANDSHAKES_MAX {
+        strangers.push(TcpStream::connect(member.address).await.unwrap());
+    }
+    // Waits for its turn until the first of them has had its time.
+    let mut client = Client::plaintext(&member).await;
+    let range = get("a").encode_to_vec();
+    assert_eq!(
+        client.call("/etcdserverpb.KV/Range", &[], &range).await.0,
+        OK
+    );
+    for stranger in &mut strangers {
+        let mut end = Vec::new();
+        in_time(stranger.read_to_end(&mut end)).await.unwrap();
+        assert!(end.is_empty());
+    }
+    drop(client);
+    member.stop().await;
+}
+
+#[tokio::test]
+async fn headers_without_end_are_refused() {
+    let member = Member::start().await;
+    let mut stream = TcpStream::connect(member.address).await.unwrap();
+    let endless = format!(
+        "GET /version HTTP/1.1\r\nx: {}",
+        "x".repeat(2 * HTTP1_BUFFER_BYTES_MAX)
+    );
+    // The server may close before it has taken all of it.
+    let _ = stream.write_all(endless.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = in_time(stream.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
+
+    let mut client = Client::plaintext(&member).await;
+    let long = "x".repeat(2 * HEADER_BYTES_MAX as usize);
+    let request = Request::post("http://x/etcdserverpb.KV/Range")
+        .header("content-type", "application/grpc")
+        .header("token", long)
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let refused = in_time(client.0.send_request(request)).await;
+    assert!(refused.is_err() || refused.unwrap().status().is_client_error());
+    member.stop().await;
 }

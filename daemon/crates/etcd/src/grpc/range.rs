@@ -22,6 +22,9 @@ use crate::limits::ANSWER_PIECE_BYTES;
 /// `RangeResponse.kvs`.
 const KVS_TAG: u32 = 2;
 
+/// Tag and length in front of a key.
+const KV_HEAD_BYTES_MAX: usize = 1 + 5;
+
 /// The body of a large answer; `slot` is held until all of it is sent.
 pub(crate) struct RangeAnswer<S> {
     /// What is encoded and not yet sent: at first, what goes before the keys.
@@ -64,16 +67,19 @@ impl<S> RangeAnswer<S> {
         }
     }
 
+    /// Encodes the next piece, into a buffer that need not grow.
     fn fill(&mut self) {
         self.ready.reserve(ANSWER_PIECE_BYTES);
-        while self.ready.len() < ANSWER_PIECE_BYTES {
-            if let Some(kv) = self.kvs.next() {
-                message::encode(KVS_TAG, &kv, &mut self.ready);
-            } else if let Some(tail) = self.tail.take() {
-                tail.encode_raw(&mut self.ready);
-            } else {
+        while let Some(kv) = self.kvs.as_slice().first() {
+            let length = KV_HEAD_BYTES_MAX + kv.encoded_len();
+            if !self.ready.is_empty() && self.ready.len() + length > ANSWER_PIECE_BYTES {
                 return;
             }
+            message::encode(KVS_TAG, kv, &mut self.ready);
+            self.kvs.next();
+        }
+        if let Some(tail) = self.tail.take() {
+            tail.encode_raw(&mut self.ready);
         }
     }
 }
