@@ -76,12 +76,16 @@ pub async fn run(
         .await
         .context("start the tested")?;
     let (mut left, mut right) = (Side::new(&reference)?, Side::new(&tested)?);
+    let mut may_restart = true;
     for (index, step) in script.iter().enumerate() {
         if matches!(step.request, Request::MoveLeader(_)) && pair.tested.1 > 1 {
             // Answered by whoever leads, and it need not be the one that is asked.
             continue;
         }
         if matches!(step.request, Request::Restart) {
+            if !may_restart {
+                continue;
+            }
             *coverage.entry("Restart".into()).or_default() += 1;
             tokio::try_join!(restart(&mut reference, 0), restart(&mut tested, index))?;
             continue;
@@ -104,6 +108,7 @@ pub async fn run(
             );
         }
         *coverage.entry(kind_of(step, &one)).or_default() += 1;
+        may_restart &= !comes_to_life_in_etcd(step, &one);
         if one != two && !lost {
             let request = left.known.resolve(step.request.clone());
             return Ok(Some(Difference {
@@ -118,6 +123,14 @@ pub async fn run(
         }
     }
     Ok(None)
+}
+
+/// A transaction that etcd refuses because it reads a revision below the first (-2, say) is applied
+/// after all when etcd 3.5 replays its log after a kill, where the first revision is not yet known:
+/// the reference then holds a key that it has refused.
+fn comes_to_life_in_etcd(step: &Step, answer: &Outcome) -> bool {
+    matches!(step.request, Request::Txn(_) | Request::Watch(_))
+        && answer.0.contains("required revision has been compacted")
 }
 
 async fn restart(cluster: &mut Cluster, turn: usize) -> Result<()> {

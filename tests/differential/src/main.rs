@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use lexopt::{Arg, ValueExt};
 use skerry_tests_differential::compare::{Coverage, Pair, run};
 use skerry_tests_differential::generate::{Profile, script};
+use skerry_tests_differential::script::Step;
 use skerry_tests_differential::shrink::shrink;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -102,7 +103,7 @@ async fn one(
     coverage: &mut Coverage,
 ) -> Result<bool> {
     let whole = script(profile, seed, arguments.steps);
-    let part = match &arguments.keep {
+    let part: Vec<Step> = match &arguments.keep {
         Some(keep) => keep
             .iter()
             .filter_map(|index| whole.get(*index).cloned())
@@ -110,6 +111,11 @@ async fn one(
         None => whole.clone(),
     };
     println!("{} {seed}: {} steps", profile.name(), part.len());
+    if arguments.keep.is_some() {
+        for Step { user, request } in &part {
+            println!("as {user:?}: {request:?}");
+        }
+    }
     let Some(difference) = run(pair, &part, coverage).await? else {
         return Ok(true);
     };
