@@ -202,7 +202,10 @@ impl Fleet {
                 let error = match attempt {
                     Ok(Ok(())) => break,
                     Ok(Err(error)) => error,
-                    Err(_) => anyhow::anyhow!("no answer within {CONNECT_DEADLINE:?}"),
+                    Err(_) => {
+                        println!("  member {index} let a probe wait {CONNECT_DEADLINE:?}");
+                        anyhow::anyhow!("no answer within {CONNECT_DEADLINE:?}")
+                    }
                 };
                 ensure!(
                     start.elapsed() < deadline,
@@ -226,7 +229,7 @@ impl Fleet {
 
 async fn probe(target: &Target) -> Result<()> {
     let mut client = target.client().await?;
-    client.put(PROBE_KEY, "", None).await?;
-    client.get(PROBE_KEY, None).await?;
+    client.put(PROBE_KEY, "", None).await.context("put")?;
+    client.get(PROBE_KEY, None).await.context("get")?;
     Ok(())
 }
