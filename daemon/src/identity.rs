@@ -1,7 +1,8 @@
 //! Which member of which cluster this data directory belongs to: `db/identity.json`.
 //!
-//! Invariant: once written it never changes; a member that was removed comes back with a new data
-//! directory and a new id, for Raft ids are never reused.
+//! Invariant: it is there before the datastore is, and once written only its stage goes forward; a
+//! member that was removed comes back with a new data directory and a new id, for Raft ids are
+//! never reused.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,6 +10,18 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+/// How far this server has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
+    /// It makes a new cluster; what was cut short is repeated.
+    Forming,
+    /// The cluster has given it an id, and has not been seen to reach it.
+    Joining,
+    /// Its datastore holds something: from now on an empty one is a lost one.
+    Member,
+}
 
 /// The contents of `db/identity.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +33,7 @@ pub(crate) struct Identity {
     pub(crate) member_id: u64,
     /// The node name that the id was given to.
     pub(crate) node_name: String,
+    pub(crate) stage: Stage,
 }
 
 /// The identity cannot be read or written.
@@ -92,6 +106,7 @@ mod tests {
             cluster_id: u64::MAX,
             member_id: 3,
             node_name: "a".into(),
+            stage: Stage::Joining,
         };
         identity.save(directory.path()).unwrap();
         assert_eq!(Identity::load(directory.path()).unwrap(), Some(identity));

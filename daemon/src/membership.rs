@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use skerry_consensus::{Member, Start, Status};
+use skerry_consensus::{Handle, Member, Start};
 use skerry_pki::{CaHash, Clock, Pki, Token, TokenFile};
 use skerry_supervisor::{Me, ServerUrl};
 
 use crate::config::Settings;
-use crate::identity::Identity;
+use crate::identity::{Identity, Stage};
 use crate::service_manager;
 
 /// All that the datastore needs to know of this member.
@@ -19,25 +19,25 @@ pub(crate) struct Membership {
     pub(crate) start: Start,
     pub(crate) pki: Arc<Pki>,
     pub(crate) token: Token,
-    /// The identity is to be written once the datastore stands: until then, forming may be
-    /// repeated.
-    unconfirmed: bool,
 }
 
 impl Membership {
-    /// The datastore of a new cluster stands: from now on this is a member.
-    ///
-    /// Forming that was cut short is repeated on its own datastore. One with other members is no
-    /// such: this server would take the place, and the id, of the first of them.
-    pub(crate) fn confirm(&self, data_dir: &Path, status: &Status) -> anyhow::Result<()> {
-        if !self.unconfirmed {
+    /// Waits until the datastore holds something, and notes that: an empty one will be a lost one.
+    pub(crate) async fn settle(&self, data_dir: &Path, handle: &Handle) -> anyhow::Result<()> {
+        if self.identity.stage == Stage::Member {
             return Ok(());
         }
-        let mut ids = status.members.iter().map(|(id, _, _)| *id);
-        if ids.any(|id| id != self.identity.member_id) {
-            bail!(lost_identity(data_dir));
+        let mut status = handle.watch_status();
+        let held = status.wait_for(|status| status.applied_index > 0).await;
+        if held.is_err() {
+            // The datastore has stopped, and says why elsewhere.
+            return Ok(());
         }
-        Ok(self.identity.save(data_dir)?)
+        let identity = Identity {
+            stage: Stage::Member,
+            ..self.identity.clone()
+        };
+        Ok(identity.save(data_dir)?)
     }
 }
 
@@ -50,43 +50,30 @@ pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership>
         .map(Token::parse)
         .transpose()
         .context("token")?;
-    let (identity, start) = match Identity::load(&settings.data_dir)? {
-        Some(identity) => {
-            // Joining may be repeated: the first start may have been cut short.
-            let first = identity.member_id == skerry_store::FIRST_MEMBER_ID;
-            (
-                Some(identity),
-                if first { Start::Restart } else { Start::Join },
-            )
-        }
+    let data_dir = &settings.data_dir;
+    let known = Identity::load(data_dir)?;
+    if known.is_none() {
+        refuse_leftovers(data_dir)?;
+    }
+    let servers = other_servers(settings)?;
+    let (identity, pki) = match known {
+        // Only a new cluster makes authorities; a member has them already.
+        Some(identity) => (identity, certificates(settings, clock)?),
+        None if servers.is_empty() => form(settings, clock)?,
         None => {
-            let servers = other_servers(settings)?;
-            if servers.is_empty() {
-                (None, Start::Form)
-            } else {
-                refuse_leftovers(&settings.data_dir)?;
-                let token = given.as_ref().context(
-                    "joining a cluster needs its token: give --token or --token-file, as in <data-dir>/token of a server",
-                )?;
-                (
-                    Some(join(settings, &servers, token, &clock).await?),
-                    Start::Join,
-                )
-            }
+            let token = given.as_ref().context(
+                "joining a cluster needs its token: give --token or --token-file, as in <data-dir>/token of a server",
+            )?;
+            let identity = join(settings, &servers, token, &clock).await?;
+            (identity, certificates(settings, clock)?)
         }
     };
-    // Only a new cluster makes authorities; a member has them already.
-    let pki = match &identity {
-        Some(_) => certificates(settings, clock)?,
-        None => Pki::load_or_create(&settings.data_dir, pki_identity(settings), clock)?,
+    let start = match identity.stage {
+        Stage::Forming => Start::Form,
+        Stage::Joining => Start::Join,
+        Stage::Member => Start::Restart,
     };
-    let token = TokenFile::of(&settings.data_dir).load_or_create(given.as_ref(), pki.ca_hash())?;
-    let unconfirmed = identity.is_none();
-    let identity = identity.unwrap_or_else(|| Identity {
-        cluster_id: cluster_id(&pki.ca_hash()),
-        member_id: skerry_store::FIRST_MEMBER_ID,
-        node_name: settings.node_name.clone(),
-    });
+    let token = TokenFile::of(data_dir).load_or_create(given.as_ref(), pki.ca_hash())?;
     let member = Member {
         name: settings.node_name.clone(),
         peer_urls: vec![settings.peer_url()],
@@ -98,27 +85,23 @@ pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership>
         start,
         pki: Arc::new(pki),
         token,
-        unconfirmed,
     })
 }
 
-/// Whoever joins has its identity before its datastore: one without the other is somebody else's.
+/// A server has its identity before its datastore: one without the other is another member's, and
+/// this server would take its place, and its id.
 fn refuse_leftovers(data_dir: &Path) -> anyhow::Result<()> {
     let state = data_dir.join("db/state.redb");
     if state
         .try_exists()
         .with_context(|| state.display().to_string())?
     {
-        bail!(lost_identity(data_dir));
+        bail!(
+            "{}: this is the datastore of a member whose db/identity.json is missing; restore that file, or remove the member and move the data directory aside to join as a new one",
+            data_dir.display()
+        );
     }
     Ok(())
-}
-
-fn lost_identity(data_dir: &Path) -> String {
-    format!(
-        "{}: this is the datastore of a member whose db/identity.json is missing; restore that file, or remove the member and move the data directory aside to join as a new one",
-        data_dir.display()
-    )
 }
 
 /// The servers to join, but for this one.
@@ -133,6 +116,19 @@ fn other_servers(settings: &Settings) -> anyhow::Result<Vec<ServerUrl>> {
         .filter(|url| url.trim_end_matches('/') != own)
         .map(|url| url.parse().context("server"))
         .collect()
+}
+
+/// Prepares a cluster of one.
+fn form(settings: &Settings, clock: Arc<Clock>) -> anyhow::Result<(Identity, Pki)> {
+    let pki = Pki::load_or_create(&settings.data_dir, pki_identity(settings), clock)?;
+    let identity = Identity {
+        cluster_id: cluster_id(&pki.ca_hash()),
+        member_id: skerry_store::FIRST_MEMBER_ID,
+        node_name: settings.node_name.clone(),
+        stage: Stage::Forming,
+    };
+    identity.save(&settings.data_dir)?;
+    Ok((identity, pki))
 }
 
 async fn join(
@@ -155,6 +151,7 @@ async fn join(
         cluster_id: joined.cluster_id,
         member_id: joined.member_id,
         node_name: settings.node_name.clone(),
+        stage: Stage::Joining,
     };
     identity.save(&settings.data_dir)?;
     Ok(identity)

@@ -70,7 +70,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     service_manager::status("recovering the datastore");
     service_manager::extend_start(RECOVERY_TIME_MAX);
     let handle = start_datastore(&settings, &member)?;
-    member.confirm(&settings.data_dir, &handle.status())?;
     let stop = Stop::new();
     let serving = start_serving(&settings, &member, &handle, ports, &stop)?;
     kubeconfig::write(&settings, &member.pki)?;
@@ -79,6 +78,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let outcome = tokio::select! {
         () = stopping => Ok(()),
         fatal = failure(&handle) => Err(anyhow::anyhow!(fatal)),
+        Err(error) = member.settle(&settings.data_dir, &handle) => Err(error),
         // The rest goes on for as long as the server runs.
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
         () = report_status(&handle) => Ok(()),

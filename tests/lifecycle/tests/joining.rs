@@ -209,6 +209,44 @@ async fn a_removed_member_stops_keeps_its_data_and_never_serves_it_again() {
 }
 
 #[tokio::test]
+async fn a_member_that_lost_its_identity_takes_no_other() {
+    let mut cluster = Cluster::start(Kind::Skerry, 2, &brisk()).await.unwrap();
+    let member = &mut cluster.members[1];
+    member.kill().unwrap();
+    let path = member.data_dir.join("db/identity.json");
+    let identity = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let joining = member.command.clone();
+    // It is told to join under another name, then to form a cluster: both end before anybody else
+    // is asked.
+    let words = ["db/identity.json is missing"];
+    with_flag(member, "node-name", "another");
+    last_words(member).unwrap().refused(&words);
+    member
+        .command
+        .retain(|word| !word.to_str().unwrap().starts_with("--server="));
+    last_words(member).unwrap().refused(&words);
+    assert!(!path.exists());
+
+    member.command = joining;
+    std::fs::write(&path, identity).unwrap();
+    cluster.restart(1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_member_whose_datastore_is_gone_does_not_vote_again() {
+    let mut cluster = Cluster::start(Kind::Skerry, 2, &brisk()).await.unwrap();
+    for member in &mut cluster.members {
+        member.kill().unwrap();
+        let db = member.data_dir.join("db");
+        std::fs::remove_dir_all(db.join("log")).unwrap();
+        std::fs::remove_file(db.join("state.redb")).unwrap();
+        let db = db.display().to_string();
+        last_words(member).unwrap().refused(&[&db, "rejoin"]);
+    }
+}
+
+#[tokio::test]
 async fn a_member_that_lost_its_disk_comes_back_only_after_it_was_removed() {
     let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
     cluster.members[1].kill().unwrap();
