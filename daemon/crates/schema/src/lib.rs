@@ -1,0 +1,11 @@
+//! What the Kubernetes API's types and resources are, as data.
+//!
+//! A built-in resource and a custom one are the same to whoever asks here: a resource with its
+//! names and verbs, and a type that says of every field what it holds and how it merges. Knows
+//! nothing about requests, storage or patches.
+
+mod build;
+pub mod types;
+
+pub use build::{Builder, FieldSpec};
+pub use types::{Field, Format, List, ListKind, Map, Object, Patch, Shape, Type, TypeId, Types};
