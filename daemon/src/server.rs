@@ -220,6 +220,9 @@ async fn report_status(handle: &Handle) {
 }
 
 fn status_line(status: &Status) -> String {
+    if status.members.is_empty() {
+        return "waiting to hear from the cluster".into();
+    }
     let role = match status.role {
         Role::Leader => "leader",
         Role::Follower => "follower",

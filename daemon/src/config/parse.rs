@@ -38,6 +38,17 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| expected("a size such as 64M", text))
 }
 
+/// Below this the server could not hold its own queues.
+const MEMORY_BUDGET_MIN: u64 = 16 << 20;
+
+/// A size that a server can live with.
+pub(crate) fn memory_budget(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        budget if budget >= MEMORY_BUDGET_MIN => Ok(budget),
+        _ => Err(expected("at least 16M", text)),
+    }
+}
+
 /// `0600`, `644`.
 pub(crate) fn mode(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8)
@@ -94,6 +105,7 @@ mod tests {
         for text in ["", "M", "-1", "1T", "99999999999G"] {
             assert!(bytes(text).is_err(), "{text}");
         }
+        assert!(memory_budget("16M").is_ok() && memory_budget("0").is_err());
         assert!(mode("8").is_err() && mode("7777").is_err());
         assert!(port("0").is_err() && port("65536").is_err());
         assert!(switch("yes").is_err());

@@ -170,7 +170,7 @@ impl Settings {
                 .filter(|bytes| *bytes > 0)
                 .unwrap_or(2 << 30),
             memory_budget: given
-                .parsed("memory-budget", parse::bytes)?
+                .parsed("memory-budget", parse::memory_budget)?
                 .unwrap_or(64 << 20),
             flush: FlushPolicy {
                 interval: given

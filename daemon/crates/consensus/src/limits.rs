@@ -119,3 +119,7 @@ pub const APPLY_LAG_ENTRIES_MAX: u64 = 50_000;
 /// Orders to apply that openraft may have waiting. It would stand still if there were more; the
 /// commands under way and the lag of followers are bounded far below.
 pub const APPLY_COMMANDS_MAX: u64 = 65_536;
+
+/// How long a leader that stops waits for another to take over. Whoever has been asked by then
+/// takes over without it.
+pub const HAND_OVER_TIME_MAX: Duration = Duration::from_secs(2);

@@ -129,8 +129,10 @@ fn raft_config(config: &Config) -> Result<openraft::Config, StartError> {
     let raft = openraft::Config {
         cluster_name: format!("{:016x}", config.cluster_id),
         // A follower campaigns when its leader's lease, which is the upper bound, and a random time
-        // between the bounds have passed: one to one and a half election timeouts in all.
-        election_timeout_min: election / 4,
+        // between the bounds have passed: one and a quarter to one and a half election timeouts in
+        // all. The lower bound is also how long a voter may take to make its vote durable, which
+        // worn flash makes long.
+        election_timeout_min: election / 2,
         election_timeout_max: election * 3 / 4,
         heartbeat_interval: ms(config.heartbeat),
         install_snapshot_timeout: ms(limits::SNAPSHOT_INSTALL_TIME_MAX),
@@ -301,7 +303,8 @@ async fn serve_handles(node: Rc<Node>, mut requests: mpsc::Receiver<Request>) {
                 }
                 Request::HandOver(reply) => {
                     if node.view.leads() {
-                        let _ = transfer::run(&node, None).await;
+                        let handed = transfer::run(&node, None);
+                        let _ = tokio::time::timeout(limits::HAND_OVER_TIME_MAX, handed).await;
                     }
                     let _ = reply.send(Ok(()));
                 }
