@@ -123,3 +123,9 @@ pub const APPLY_COMMANDS_MAX: u64 = 65_536;
 /// How long a leader that stops waits for another to take over. Whoever has been asked by then
 /// takes over without it.
 pub const HAND_OVER_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Time before a whole state is sent again to a member that could not take it, at first.
+pub const SNAPSHOT_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The same after many failures: a full disk is seldom emptied sooner.
+pub const SNAPSHOT_PAUSE_MAX: Duration = Duration::from_secs(60);

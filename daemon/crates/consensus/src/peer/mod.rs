@@ -12,6 +12,7 @@ pub(crate) mod listener;
 pub(crate) mod message;
 pub(crate) mod network;
 pub(crate) mod refused;
+pub(crate) mod retry;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
 mod socket;

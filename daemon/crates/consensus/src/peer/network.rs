@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, Stream, StreamExt};
 use openraft::OptionalSend;
@@ -23,6 +23,7 @@ use openraft::type_config::alias::SnapshotOf;
 use super::Class;
 use super::link::{Dialer, Link, LinkError};
 use super::message::{Request, answer};
+use super::retry::Retries;
 use super::snapshot;
 use crate::limits::APPENDS_IN_FLIGHT_MAX;
 use crate::raft::record::Malformed;
@@ -37,6 +38,8 @@ type Rpc<T> = Result<T, RPCError<TypeConfig>>;
 pub(crate) struct Links {
     dialer: Rc<Dialer>,
     links: RefCell<HashMap<(u64, Class), Rc<Link>>>,
+    /// A member whose disk is full is not sent the state over and over.
+    snapshots: RefCell<Retries>,
 }
 
 impl Links {
@@ -44,6 +47,7 @@ impl Links {
         Rc::new(Self {
             dialer,
             links: RefCell::default(),
+            snapshots: RefCell::default(),
         })
     }
 
@@ -80,6 +84,7 @@ impl Factory {
         self.links.dialer.view.learn_peer(target, &node.member);
         Network {
             target,
+            links: Rc::clone(&self.links),
             data: self.links.get(target, class),
             control: self.links.get(target, Class::Control),
             append_time: self.append_time,
@@ -106,6 +111,7 @@ impl RaftNetworkFactory<TypeConfig> for Factory {
 /// One member, as one of openraft's tasks sees it.
 pub(crate) struct Network {
     target: u64,
+    links: Rc<Links>,
     data: Rc<Link>,
     control: Rc<Link>,
     append_time: Duration,
@@ -244,7 +250,23 @@ impl RaftNetworkV2<TypeConfig> for Network {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         let target = self.target;
-        let sending = snapshot::send(Rc::clone(&self.data), target, vote, snapshot);
+        let snapshots = &self.links.snapshots;
+        let pause = snapshots.borrow().pause(target, Instant::now());
+        let sending = async {
+            if !pause.is_zero() {
+                // A view that nobody reads would keep old pages from being used again.
+                drop(snapshot);
+                tokio::time::sleep(pause).await;
+                let again = std::io::Error::other("the last attempt failed; now comes another");
+                return Err(StreamingError::Unreachable(Unreachable::new(&again)));
+            }
+            let sent = snapshot::send(Rc::clone(&self.data), target, vote, snapshot).await;
+            match &sent {
+                Ok(_) => snapshots.borrow_mut().succeeded(target),
+                Err(_) => snapshots.borrow_mut().failed(target, Instant::now()),
+            }
+            sent
+        };
         tokio::select! {
             sent = sending => sent,
             closed = cancel => Err(StreamingError::Closed(closed)),
