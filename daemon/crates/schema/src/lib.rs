@@ -5,7 +5,9 @@
 //! nothing about requests, storage or patches.
 
 mod build;
+pub mod resource;
 pub mod types;
 
 pub use build::{Builder, FieldSpec};
+pub use resource::{Catalog, Resource, Subresource};
 pub use types::{Field, Format, List, ListKind, Map, Object, Patch, Shape, Type, TypeId, Types};
