@@ -5,9 +5,11 @@
 //! nothing about requests, storage or patches.
 
 mod build;
+mod built_in;
 pub mod resource;
 pub mod types;
 
 pub use build::{Builder, FieldSpec};
+pub use built_in::built_in;
 pub use resource::{Catalog, Resource, Subresource};
 pub use types::{Field, Format, List, ListKind, Map, Object, Patch, Shape, Type, TypeId, Types};

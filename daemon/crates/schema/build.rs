@@ -1,0 +1,45 @@
+//! Makes the table of types, the resources and the OpenAPI documents of the built-in API from the
+//! `k8s-openapi` crate and the facts in `tables/`.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/build.rs"]
+mod build;
+#[path = "generate/pack.rs"]
+mod pack;
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/resource.rs"]
+mod resource;
+#[path = "generate/roots.rs"]
+mod roots;
+#[path = "generate/schemas.rs"]
+mod schemas;
+#[path = "generate/shapes.rs"]
+mod shapes;
+#[path = "generate/tables.rs"]
+mod tables;
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/types.rs"]
+mod types;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for input in [
+        "build.rs",
+        "generate",
+        "src/build.rs",
+        "src/resource.rs",
+        "src/types.rs",
+    ] {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+
+    let printed = roots::definitions();
+    let resources = tables::resources(|name| printed.contains_key(name))?;
+    let schemas = schemas::schemas(printed, &resources)?;
+    let types = shapes::types(&schemas)?;
+    std::fs::write(out.join("catalog.bin"), pack::catalog(&types, &resources)?)?;
+    Ok(())
+}
