@@ -6,10 +6,16 @@
 
 mod build;
 mod built_in;
+pub mod check;
+#[cfg(test)]
+mod check_test;
+pub mod limits;
 pub mod resource;
+mod scalar;
 pub mod types;
 
 pub use build::{Builder, FieldSpec};
 pub use built_in::built_in;
+pub use check::{Unknown, WrongType, check, drop_nulls, prune, strict_error};
 pub use resource::{Catalog, Resource, Subresource};
 pub use types::{Field, Format, List, ListKind, Map, Object, Patch, Shape, Type, TypeId, Types};
