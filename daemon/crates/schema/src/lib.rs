@@ -9,6 +9,7 @@ mod built_in;
 pub mod check;
 #[cfg(test)]
 mod check_test;
+pub mod discovery;
 pub mod limits;
 pub mod resource;
 mod scalar;
