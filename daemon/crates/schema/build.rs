@@ -7,8 +7,14 @@ use std::path::PathBuf;
 #[allow(dead_code, unreachable_pub)]
 #[path = "src/build.rs"]
 mod build;
+#[path = "generate/documents.rs"]
+mod documents;
 #[path = "generate/pack.rs"]
 mod pack;
+#[path = "generate/paths.rs"]
+mod paths;
+#[path = "generate/render.rs"]
+mod render;
 #[allow(dead_code, unreachable_pub)]
 #[path = "src/resource.rs"]
 mod resource;
@@ -18,11 +24,16 @@ mod roots;
 mod schemas;
 #[path = "generate/shapes.rs"]
 mod shapes;
+#[path = "src/shelf.rs"]
+mod shelf;
 #[path = "generate/tables.rs"]
 mod tables;
 #[allow(dead_code, unreachable_pub)]
 #[path = "src/types.rs"]
 mod types;
+#[allow(unreachable_pub)]
+#[path = "src/version.rs"]
+mod version;
 
 fn main() -> Result<(), Box<dyn Error>> {
     for input in [
@@ -41,5 +52,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let schemas = schemas::schemas(printed, &resources)?;
     let types = shapes::types(&schemas)?;
     std::fs::write(out.join("catalog.bin"), pack::catalog(&types, &resources)?)?;
+
+    let parameters = paths::Parameters(tables::parameters()?);
+    let pieces = documents::documents(&schemas, &resources, &parameters)?;
+    std::fs::write(out.join("openapi.bin"), &pieces.packed)?;
+    std::fs::write(out.join("shelf.bin"), postcard::to_stdvec(&pieces.shelf)?)?;
     Ok(())
 }

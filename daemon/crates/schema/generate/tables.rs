@@ -63,7 +63,7 @@ pub(crate) fn definition(group: &str, version: &str, kind: &str) -> String {
 /// `is_defined` says whether there is a definition of this name.
 pub(crate) fn resources(is_defined: impl Fn(&str) -> bool) -> Result<Vec<Resource>> {
     let mut resources = Vec::new();
-    for row in rows("resources.tsv", 9)? {
+    for row in rows("resources.tsv", 10)? {
         let [
             group,
             version,
@@ -74,6 +74,7 @@ pub(crate) fn resources(is_defined: impl Fn(&str) -> bool) -> Result<Vec<Resourc
             categories,
             verbs,
             prefix,
+            deleted,
         ] = &row[..]
         else {
             continue;
@@ -95,6 +96,7 @@ pub(crate) fn resources(is_defined: impl Fn(&str) -> bool) -> Result<Vec<Resourc
             resource.list_kind.clear();
         }
         resource.storage_prefix.clone_from(prefix);
+        resource.delete_returns_object = deleted == "object";
         resource.definition = definition(group, version, kind);
         if !is_defined(&resource.definition) {
             return Err(format!("{plural}: no definition of {}", resource.definition).into());
@@ -154,6 +156,36 @@ pub(crate) fn merging() -> Result<Merging> {
 pub(crate) fn defaults() -> Result<BTreeMap<(String, String), String>> {
     let of = |row: Vec<String>| ((row[0].clone(), row[1].clone()), row[2].clone());
     Ok(rows("defaults.tsv", 3)?.into_iter().map(of).collect())
+}
+
+/// A line of `parameters.tsv`.
+#[derive(Debug, Clone)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    /// `query`, `path`.
+    pub(crate) place: String,
+    /// `string`, `integer`, `boolean`.
+    pub(crate) kind: String,
+    pub(crate) description: String,
+    /// Many operations have it, so that OpenAPI v2 refers to it.
+    pub(crate) shared: bool,
+}
+
+/// `parameters.tsv`: by what they are for (`list`, `pods/exec`), in order.
+pub(crate) fn parameters() -> Result<BTreeMap<String, Vec<Parameter>>> {
+    let mut all: BTreeMap<String, Vec<Parameter>> = BTreeMap::new();
+    for row in rows("parameters.tsv", 5)? {
+        all.entry(row[0].clone()).or_default().push(Parameter {
+            name: row[1].clone(),
+            place: row[2].clone(),
+            kind: row[3].clone(),
+            description: row[4].clone(),
+            // kubectl looks for these two itself, and does not follow references.
+            shared: !row[0].contains('/')
+                && !matches!(row[1].as_str(), "dryRun" | "fieldValidation" | "name"),
+        });
+    }
+    Ok(all)
 }
 
 /// `unions.tsv`: the discriminator (or nothing) and the fields told apart by it, by definition.

@@ -11,12 +11,17 @@ pub mod check;
 mod check_test;
 pub mod discovery;
 pub mod limits;
+pub mod openapi;
 pub mod resource;
 mod scalar;
+mod shelf;
 pub mod types;
+mod version;
 
 pub use build::{Builder, FieldSpec};
 pub use built_in::built_in;
 pub use check::{Unknown, WrongType, check, drop_nulls, prune, strict_error};
+pub use openapi::built_in_documents;
 pub use resource::{Catalog, Resource, Subresource};
 pub use types::{Field, Format, List, ListKind, Map, Object, Patch, Shape, Type, TypeId, Types};
+pub use version::KUBERNETES_VERSION;

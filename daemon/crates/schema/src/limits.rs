@@ -7,3 +7,6 @@ pub const UNKNOWN_FIELDS_MAX: usize = 100;
 /// Levels that are looked at in a value; what is deeper was refused by the front door, and is
 /// left as it is.
 pub const DEPTH_MAX: usize = 128;
+
+/// Bytes of one chunk of a document that is inflated.
+pub const CHUNK_BYTES: usize = 16 * 1024;

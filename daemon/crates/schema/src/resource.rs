@@ -39,6 +39,9 @@ pub struct Resource {
     /// Where its objects live under `/registry`: `pods`, `services/specs`, `minions`. Empty for
     /// what is asked and not kept.
     pub storage_prefix: String,
+    /// Whether a DELETE that is carried out at once answers with the object that was there, and
+    /// not with a Status.
+    pub delete_returns_object: bool,
 }
 
 /// A subresource: `scale` of `deployments`.
@@ -90,6 +93,7 @@ impl Resource {
             subresources: Vec::new(),
             definition: String::new(),
             storage_prefix: plural.to_owned(),
+            delete_returns_object: false,
         }
     }
 
