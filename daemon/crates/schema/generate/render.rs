@@ -74,6 +74,9 @@ impl Form {
     }
 
     fn rewrite(self, object: &mut Map<String, Value>) {
+        if self == Self::V2 {
+            object.remove("default"); // upstream says them in v3 only
+        }
         let Some(name) = object.get("$ref").and_then(Value::as_str) else {
             return;
         };
@@ -140,7 +143,9 @@ impl Form {
         let mut parameters = Vec::new();
         match (self, &of.body) {
             (Self::V2, body) => {
-                written["consumes"] = json!(of.consumes);
+                if !of.consumes.is_empty() {
+                    written["consumes"] = json!(of.consumes);
+                }
                 written["produces"] = json!(of.produces);
                 written["schemes"] = json!(["https"]);
                 if let Some((name, required)) = body {

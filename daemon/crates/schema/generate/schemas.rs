@@ -117,8 +117,12 @@ fn plain(schema: &mut Value) {
             object.insert("type".to_owned(), json!("string"));
         }
         object.remove("title");
-        if object.get("required") == Some(&json!([])) {
-            object.remove("required");
+        if let Some(Value::Array(required)) = object.get_mut("required") {
+            // The crate wants metadata to be there; upstream does not.
+            required.retain(|name| name != "metadata");
+            if required.is_empty() {
+                object.remove("required");
+            }
         }
     });
 }
@@ -126,6 +130,20 @@ fn plain(schema: &mut Value) {
 fn odd_ones(schemas: &mut Schemas) -> Result<(), Box<dyn Error>> {
     let name = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
     object(schemas, name)?.insert("format".to_owned(), json!("int-or-string"));
+    // The crate puts what is said of the object into what is said of the event.
+    let event = object(schemas, &meta("WatchEvent"))?;
+    let text = event["description"].as_str().unwrap_or_default().to_owned();
+    if let Some((event_text, object_text)) = text.split_once("\n\n") {
+        event["description"] = json!(event_text);
+        event["properties"]["object"]["description"] = json!(object_text.trim_end());
+    }
+    for (name, required) in tables::required()? {
+        let schema = object(schemas, &name)?;
+        schema.remove("required");
+        if !required.is_empty() {
+            schema.insert("required".to_owned(), json!(required));
+        }
+    }
     for kind in ANYTHING {
         let name = format!("{API_EXTENSIONS}.{kind}");
         object(schemas, &name)?.retain(|key, _| key == "description");

@@ -188,6 +188,12 @@ pub(crate) fn parameters() -> Result<BTreeMap<String, Vec<Parameter>>> {
     Ok(all)
 }
 
+/// `required.tsv`: the required fields of definitions of which the crate says others.
+pub(crate) fn required() -> Result<BTreeMap<String, Vec<String>>> {
+    let of = |row: Vec<String>| (row[0].clone(), words(&row[1]));
+    Ok(rows("required.tsv", 2)?.into_iter().map(of).collect())
+}
+
 /// `unions.tsv`: the discriminator (or nothing) and the fields told apart by it, by definition.
 pub(crate) fn unions() -> Result<BTreeMap<String, (String, Vec<String>)>> {
     let of = |row: Vec<String>| (row[0].clone(), (row[1].clone(), words(&row[2])));
