@@ -267,6 +267,14 @@ impl<'t> Type<'t> {
         self.id
     }
 
+    /// The name that it is defined under, where it is a named type: for messages.
+    #[must_use]
+    pub fn name(self) -> Option<&'t str> {
+        let mut definitions = self.types.definitions.iter();
+        let own = definitions.find(|(_, id)| *id == self.id)?;
+        Some(self.types.name(own.0))
+    }
+
     /// What a value of it looks like.
     #[must_use]
     pub fn shape(self) -> Shape<'t> {
