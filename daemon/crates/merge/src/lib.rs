@@ -5,12 +5,13 @@
 //! comes out. Invariant: whatever a client sends ends in a value or in an error, never in a panic.
 
 mod error;
-#[allow(dead_code)] // The other patches speak these words too.
 mod go;
 mod json_patch;
 pub mod limits;
 mod merge_patch;
+mod strategic;
 
 pub use error::{Fault, PatchError};
 pub use json_patch::{Inapplicable, json_patch, unknown_fields};
 pub use merge_patch::merge_patch;
+pub use strategic::strategic;
