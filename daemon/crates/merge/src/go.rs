@@ -44,7 +44,6 @@ fn write_plain(value: &Value, out: &mut String) {
 }
 
 /// `%#v`: `map[string]interface {}{"a":1}`.
-#[allow(dead_code)] // Errors of types will say it.
 pub(crate) fn syntax(value: &Value) -> String {
     let mut out = String::new();
     write_syntax(value, &mut out);

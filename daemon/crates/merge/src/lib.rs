@@ -4,12 +4,18 @@
 //! requests, storage or what is special about a kind; whoever calls checks and defaults what
 //! comes out. Invariant: whatever a client sends ends in a value or in an error, never in a panic.
 
+pub mod apply;
+mod conflict;
 mod error;
+pub mod fields;
 mod go;
 mod json_patch;
 pub mod limits;
+mod managers;
 mod merge_patch;
 mod strategic;
+mod typed;
+mod value;
 
 pub use error::{Fault, PatchError};
 pub use json_patch::{Inapplicable, json_patch, unknown_fields};
