@@ -65,10 +65,7 @@ async fn answer_http(api: Arc<Api>, peer: Arc<Peer>, request: Request<Incoming>)
     } else if through_gateway {
         let calls = GatewayCalls {
             api,
-            peer: Arc::new(Peer {
-                address: peer.address,
-                common_name: None,
-            }),
+            peer: Arc::new(peer.without_name()),
         };
         gateway::answer(&calls, request).await
     } else {

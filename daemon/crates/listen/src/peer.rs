@@ -12,17 +12,21 @@ pub struct Peer {
     /// Common name of the certificate that the client proved to hold and that our authority
     /// signed; `None` on a plaintext connection, or where the certificate carries none.
     pub common_name: Option<String>,
+    /// Organizations of that certificate.
+    pub organizations: Vec<String>,
 }
 
 impl Peer {
     /// The end of a connection whose handshake showed this certificate chain.
     pub fn new(address: SocketAddr, chain: Option<&[CertificateDer<'_>]>) -> Peer {
-        let common_name = chain
+        let names = chain
             .and_then(<[_]>::first)
-            .and_then(|leaf| common_name(leaf));
+            .and_then(|leaf| names(leaf))
+            .unwrap_or_default();
         Peer {
             address,
-            common_name,
+            common_name: names.common_name,
+            organizations: names.organizations,
         }
     }
 
@@ -32,15 +36,31 @@ impl Peer {
         Peer {
             address: self.address,
             common_name: None,
+            organizations: Vec::new(),
         }
     }
 }
 
-fn common_name(certificate: &[u8]) -> Option<String> {
+/// What the subject of a certificate says.
+#[derive(Default)]
+struct Names {
+    common_name: Option<String>,
+    organizations: Vec<String>,
+}
+
+fn names(certificate: &[u8]) -> Option<Names> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let name = certificate.subject().iter_common_name().next()?;
-    name.as_str()
-        .ok()
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
+    let subject = certificate.subject();
+    let common_name = subject.iter_common_name().next();
+    let organizations = subject.iter_organization();
+    Some(Names {
+        common_name: common_name
+            .and_then(|name| name.as_str().ok())
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned),
+        organizations: organizations
+            .filter_map(|name| name.as_str().ok())
+            .map(str::to_owned)
+            .collect(),
+    })
 }
