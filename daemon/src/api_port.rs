@@ -1,29 +1,86 @@
-//! What 6443 answers: joining and health. The Kubernetes API will be served beside them.
+//! What 6443 answers: joining and health, and the Kubernetes API where this server has one.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use skerry_consensus::Handle;
-use skerry_listen::{Handler, Peer};
+use skerry_kube::Api;
+use skerry_listen::{BoxError, Handler, Peer};
 use skerry_supervisor::{ReplyBody, Supervisor};
 
 /// The handler of the port.
 #[derive(Clone)]
 pub(crate) struct ApiPort {
     supervisor: Supervisor<Handle>,
+    /// None on a member that is datastore only.
+    api: Option<Api>,
 }
 
 impl ApiPort {
-    pub(crate) fn new(supervisor: Supervisor<Handle>) -> Self {
-        Self { supervisor }
+    pub(crate) fn new(supervisor: Supervisor<Handle>, api: Option<Api>) -> Self {
+        Self { supervisor, api }
     }
 }
 
 impl Handler for ApiPort {
-    type Body = ReplyBody;
+    type Body = PortBody;
 
-    async fn handle(self, _peer: Arc<Peer>, request: Request<Incoming>) -> Response<Self::Body> {
-        self.supervisor.handle(request).await
+    async fn handle(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<PortBody> {
+        match &self.api {
+            Some(api) if !Supervisor::<Handle>::serves(request.uri().path()) => {
+                api.answer(&peer, request).await.map(PortBody::Api)
+            }
+            _ => self
+                .supervisor
+                .handle(request)
+                .await
+                .map(PortBody::Supervisor),
+        }
     }
+}
+
+/// The bodies of both.
+pub(crate) enum PortBody {
+    Supervisor(ReplyBody),
+    Api(skerry_kube::Body),
+}
+
+impl Body for PortBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut *self {
+            PortBody::Supervisor(body) => boxed(Pin::new(body).poll_frame(cx)),
+            PortBody::Api(body) => boxed(Pin::new(body).poll_frame(cx)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            PortBody::Supervisor(body) => body.is_end_stream(),
+            PortBody::Api(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            PortBody::Supervisor(body) => body.size_hint(),
+            PortBody::Api(body) => body.size_hint(),
+        }
+    }
+}
+
+fn boxed<E: Into<BoxError>>(
+    frame: Poll<Option<Result<Frame<Bytes>, E>>>,
+) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
 }

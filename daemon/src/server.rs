@@ -162,6 +162,13 @@ fn start_serving(
     )
     .context("auth-token")?;
     let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token);
+    let api = (!settings.disable_apiserver).then(|| {
+        let address = std::net::SocketAddr::new(settings.advertise, settings.https_port);
+        let options = skerry_kube::Options {
+            server_address: address.to_string(),
+        };
+        skerry_kube::Api::start(Arc::new(handle.clone()), options)
+    });
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(etcd.serve(
         ports.etcd,
@@ -171,7 +178,7 @@ fn start_serving(
     tasks.spawn(skerry_listen::serve(
         ports.api,
         Transport::Tls(Arc::new(move || Arc::clone(&api_tls))),
-        api_port::ApiPort::new(supervisor),
+        api_port::ApiPort::new(supervisor, api),
         stop.clone(),
     ));
     Ok(Serving { etcd, tasks })

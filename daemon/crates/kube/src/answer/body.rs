@@ -1,0 +1,71 @@
+//! The body of every answer, as one type.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::error::ApiError;
+
+/// Bytes as they come.
+pub(crate) type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
+
+/// What an answer carries.
+#[derive(Default)]
+pub enum Body {
+    /// Nothing more to send.
+    #[default]
+    Empty,
+    /// All of it.
+    Full(Bytes),
+    /// What is made while it is sent.
+    Parts(Streamed),
+}
+
+/// See [`Body::Parts`].
+pub struct Streamed(Parts);
+
+impl Body {
+    pub(crate) fn parts(
+        parts: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static,
+    ) -> Body {
+        Body::Parts(Streamed(Box::pin(parts)))
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = ApiError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ApiError>>> {
+        match &mut *self {
+            Body::Empty => Poll::Ready(None),
+            Body::Full(content) => {
+                let content = std::mem::take(content);
+                *self = Body::Empty;
+                Poll::Ready(Some(Ok(Frame::data(content))))
+            }
+            Body::Parts(Streamed(parts)) => parts
+                .as_mut()
+                .poll_next(cx)
+                .map(|next| next.map(|part| part.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Body::Empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Empty => SizeHint::with_exact(0),
+            Body::Full(content) => SizeHint::with_exact(content.len() as u64),
+            Body::Parts(_) => SizeHint::default(),
+        }
+    }
+}

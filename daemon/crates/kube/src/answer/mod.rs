@@ -1,0 +1,130 @@
+//! From what a verb has found to the bytes of an answer.
+//!
+//! Knows nothing about the store.
+
+pub(crate) mod body;
+pub(crate) mod encode;
+pub(crate) mod pretty;
+pub(crate) mod yaml;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::negotiate::{Encoding, Form};
+use pretty::Indenter;
+
+pub use body::Body;
+
+/// What a verb has found.
+pub(crate) enum Answer {
+    /// One object or document, in its final shape.
+    Object(u16, Value),
+    /// JSON that is made while it is sent.
+    Parts(body::Parts),
+    /// As [`Answer::Parts`], without end: one JSON document a line.
+    Events(body::Parts),
+    /// Bytes of another kind.
+    Raw(&'static str, Bytes),
+}
+
+/// Makes a response of an answer.
+pub(crate) fn respond(answer: Answer, form: Form, warnings: &[String]) -> Response<Body> {
+    let (code, content_type, body) = match answer {
+        Answer::Object(code, value) => {
+            (code, form.content_type(), Body::Full(encoded(&value, form)))
+        }
+        Answer::Parts(parts) => {
+            use futures_util::StreamExt;
+            let mut indenter = form.pretty.then(Indenter::default);
+            let parts = parts.map(move |part| {
+                let part = part?;
+                Ok(match &mut indenter {
+                    Some(indenter) => Bytes::from(indenter.indent(&part)),
+                    None => part,
+                })
+            });
+            (200, "application/json", Body::parts(parts))
+        }
+        Answer::Events(parts) => (200, "application/json", Body::parts(parts)),
+        Answer::Raw(content_type, content) => (200, content_type, Body::Full(content)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
+    for warning in warnings {
+        if let Ok(value) = HeaderValue::from_str(&warning_header(warning)) {
+            headers.append(header::WARNING, value);
+        }
+    }
+    response
+}
+
+/// Makes a response of an error.
+pub(crate) fn refuse(error: &ApiError, form: Form, warnings: &[String]) -> Response<Body> {
+    let form = Form {
+        shape: crate::negotiate::Shape::Plain,
+        ..form
+    };
+    let mut response = respond(Answer::Object(error.code, error.status()), form, warnings);
+    if let Some(seconds) = error.retry_after {
+        let value = HeaderValue::from(seconds);
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+    response
+}
+
+/// `299 - "text"` (RFC 7234, 5.5), without what would break a header.
+fn warning_header(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 8);
+    for c in text.chars().take(1024) {
+        match c {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(c);
+            }
+            c if c.is_control() => {}
+            c => quoted.push(c),
+        }
+    }
+    format!("299 - \"{quoted}\"")
+}
+
+fn encoded(value: &Value, form: Form) -> Bytes {
+    match form.encoding {
+        Encoding::Yaml => Bytes::from(yaml::write(value)),
+        Encoding::Json => {
+            let compact = json(value);
+            let mut bytes = match form.pretty {
+                true => Indenter::default().indent(&compact),
+                false => compact,
+            };
+            bytes.push(b'\n');
+            Bytes::from(bytes)
+        }
+    }
+}
+
+/// Compact JSON.
+pub(crate) fn json(value: &Value) -> Vec<u8> {
+    // Writing a Value to memory cannot fail: its keys are texts.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_a_header_whatever_it_says() {
+        let text = warning_header("unknown field \"a\\b\"\r\nX: y");
+        assert_eq!(text, "299 - \"unknown field \\\"a\\\\b\\\"X: y\"");
+    }
+}

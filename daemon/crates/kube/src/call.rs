@@ -1,0 +1,204 @@
+//! One request once it is known who asks what of which resource.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use serde_json::Value;
+use skerry_schema::{Resource, Subresource};
+
+use crate::decode::{self, Decoded};
+use crate::error::{About, ApiError};
+use crate::negotiate::Form;
+use crate::object;
+use crate::options::FieldValidation;
+use crate::query::Query;
+use crate::registry;
+use crate::route::RequestInfo;
+use crate::user::User;
+
+/// See the module.
+pub(crate) struct Call {
+    pub(crate) info: RequestInfo,
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) query: Query,
+    pub(crate) user: User,
+    pub(crate) form: Form,
+    pub(crate) media_type: String,
+    pub(crate) user_agent: String,
+    pub(crate) body: Bytes,
+    /// What the client is to be told besides the answer.
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Call {
+    pub(crate) fn new(
+        info: RequestInfo,
+        resource: Arc<Resource>,
+        query: Query,
+        user: User,
+        form: Form,
+    ) -> Call {
+        Call {
+            info,
+            resource,
+            query,
+            user,
+            form,
+            media_type: String::new(),
+            user_agent: String::new(),
+            body: Bytes::new(),
+            warnings: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn warn(&self, text: impl Into<String>) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.push(text.into());
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut warnings)
+    }
+
+    pub(crate) fn subresource(&self) -> Option<&Subresource> {
+        self.resource.subresource(&self.info.subresource)
+    }
+
+    /// Where the object of the path is kept.
+    pub(crate) fn key(&self) -> String {
+        registry::key(&self.resource, &self.info.namespace, &self.info.name)
+    }
+
+    /// The object of the path, for errors.
+    pub(crate) fn about(&self) -> About<'_> {
+        registry::about(&self.resource, &self.info.name)
+    }
+
+    /// Who keeps the fields of what is written, where the client does not say: the program's name.
+    pub(crate) fn manager(&self, asked: &str) -> String {
+        if !asked.is_empty() {
+            return asked.to_owned();
+        }
+        let program = self.user_agent.split('/').next().unwrap_or_default();
+        let printable = program.chars().filter(|c| !c.is_control());
+        let mut manager: String = printable.take(128).collect();
+        while manager.len() > 128 {
+            manager.pop();
+        }
+        if manager.is_empty() {
+            "unknown".into()
+        } else {
+            manager
+        }
+    }
+
+    /// The object in the body, of the kind that the path takes.
+    pub(crate) fn object(&self, validation: FieldValidation) -> Result<Value, ApiError> {
+        let (group, version, kind) = self.kind();
+        let decoded =
+            decode::decode(&self.media_type, &self.body).map_err(|error| match error.code {
+                400 => ApiError::bad_request(format!(
+                    "the object provided is unrecognized (must be of type {kind}): {}",
+                    error.message
+                )),
+                _ => error,
+            })?;
+        let Decoded {
+            mut value,
+            duplicates,
+        } = decoded;
+        self.judge(&duplicates, validation, version, kind)?;
+        conform(&mut value, group, version, kind)?;
+        object::shaped(&mut value)?;
+        Ok(value)
+    }
+
+    /// Group, version and kind of the bodies that the path takes.
+    pub(crate) fn kind(&self) -> (&str, &str, &str) {
+        match self.subresource() {
+            Some(sub) if !sub.kind.is_empty() => (&sub.group, &sub.version, &sub.kind),
+            _ => {
+                let resource = &*self.resource;
+                (&resource.group, &resource.version, &resource.kind)
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        duplicates: &[String],
+        validation: FieldValidation,
+        version: &str,
+        kind: &str,
+    ) -> Result<(), ApiError> {
+        let found: Vec<String> = duplicates
+            .iter()
+            .map(|path| format!("duplicate field {path:?}"))
+            .collect();
+        self.complain(&found, validation, version, kind)
+    }
+
+    /// Refuses, tells or forgets what is wrong with the fields of a body.
+    pub(crate) fn complain(
+        &self,
+        found: &[String],
+        validation: FieldValidation,
+        version: &str,
+        kind: &str,
+    ) -> Result<(), ApiError> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        match validation {
+            FieldValidation::Ignore => {}
+            FieldValidation::Warn => found.iter().for_each(|text| self.warn(text)),
+            FieldValidation::Strict => {
+                return Err(ApiError::bad_request(format!(
+                    "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
+                    found.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes sure that a body is of a kind; what does not say is taken for it.
+pub(crate) fn conform(
+    object: &mut Value,
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Result<(), ApiError> {
+    let Value::Object(fields) = object else {
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): the body is not an object"
+        )));
+    };
+    let api_version = match group {
+        "" => version.to_owned(),
+        group => format!("{group}/{version}"),
+    };
+    let said = |field: &str| {
+        fields
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let (said_version, said_kind) = (said("apiVersion"), said("kind"));
+    if !said_kind.is_empty() && said_kind != kind {
+        let short = said_version.rsplit('/').next().unwrap_or_default();
+        return Err(ApiError::bad_request(format!(
+            "{said_kind} in version {short:?} cannot be handled as a {kind}: the kind does not match the path"
+        )));
+    }
+    if !said_version.is_empty() && said_version != api_version {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({said_version}) does not match the expected API version ({api_version})"
+        )));
+    }
+    fields.insert("apiVersion".into(), api_version.into());
+    fields.insert("kind".into(), kind.into());
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! From the bytes of a body to a value: JSON or YAML, bounded in size, depth and time.
+//!
+//! Knows nothing about what the value means. Invariant: no value that leaves here is deeper than
+//! [`DEPTH_MAX`](crate::limits::DEPTH_MAX).
+
+mod json;
+mod yaml;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::limits::{BODY_BYTES_MAX, BODY_TIME_MAX};
+
+/// A body that was understood.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Decoded {
+    pub(crate) value: Value,
+    /// Paths of fields that were there more than once; the last one counts.
+    pub(crate) duplicates: Vec<String>,
+}
+
+/// What bodies are accepted, for the message of a 415.
+const ACCEPTED: &str = "application/json, application/yaml";
+
+/// Reads a whole body.
+pub(crate) async fn read<B>(body: B) -> Result<Bytes, ApiError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::error::Error,
+{
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(ApiError::too_large(BODY_BYTES_MAX));
+    }
+    tokio::time::timeout(BODY_TIME_MAX, read_all(body))
+        .await
+        .unwrap_or_else(|_| {
+            let message = "the body of the request took too long to arrive";
+            Err(ApiError::new(408, "Timeout", message))
+        })
+}
+
+async fn read_all<B>(body: B) -> Result<Bytes, ApiError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::error::Error,
+{
+    let mut body = std::pin::pin!(body);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ApiError::bad_request(error.to_string()))?;
+        if let Ok(part) = frame.into_data() {
+            if whole.len() + part.len() > BODY_BYTES_MAX {
+                return Err(ApiError::too_large(BODY_BYTES_MAX));
+            }
+            whole.extend_from_slice(&part);
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// The media type of a body, without its parameters; JSON where none is named.
+pub(crate) fn media_type(headers: &HeaderMap) -> &str {
+    let named = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    match named.split(';').next().unwrap_or_default().trim() {
+        "" => "application/json",
+        named => named,
+    }
+}
+
+/// Decodes an object by its media type.
+pub(crate) fn decode(media_type: &str, body: &[u8]) -> Result<Decoded, ApiError> {
+    match media_type {
+        "application/json" => json(body),
+        "application/yaml" | "application/x-yaml" | "text/yaml" => yaml(body),
+        _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
+    }
+}
+
+/// Decodes JSON.
+pub(crate) fn json(body: &[u8]) -> Result<Decoded, ApiError> {
+    json::parse(body).map_err(|error| {
+        ApiError::bad_request(format!(
+            "couldn't get version/kind; json parse error: {error}"
+        ))
+    })
+}
+
+/// Decodes YAML, of which JSON is a part.
+pub(crate) fn yaml(body: &[u8]) -> Result<Decoded, ApiError> {
+    if body.trim_ascii_start().starts_with(b"{") {
+        return json(body);
+    }
+    let text = std::str::from_utf8(body).map_err(|error| {
+        ApiError::bad_request(format!("error converting YAML to JSON: {error}"))
+    })?;
+    yaml::parse(text)
+        .map_err(|error| ApiError::bad_request(format!("error converting YAML to JSON: {error}")))
+}
+
+/// Decodes what the store holds: it was checked when it came in.
+pub(crate) fn stored(value: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(value)
+        .map_err(|error| ApiError::internal(format!("a stored object is not JSON: {error}")))
+}

@@ -1,0 +1,46 @@
+//! The Kubernetes API: a generic engine over the replicated store, and its HTTP front door.
+//!
+//! ```text
+//! request ── authenticate ── route ── authorize ── decode ── admit ── verb ── storage
+//!                                                                      │
+//! answer  <── encode (object, Table, list in chunks, events, Status) <─┘
+//! ```
+//!
+//! Built-in resources are data of the `schema` crate; what is special about a kind is in `kind`.
+//! Knows nothing about TLS, Raft or the disk. Invariant: an object's `resourceVersion` is the
+//! revision of the store that wrote it, and nothing is written over a revision nobody has seen.
+
+// Some of what the next verbs need is there before them.
+#![allow(dead_code)]
+
+mod admit;
+mod answer;
+mod authenticate;
+mod authorize;
+mod bootstrap;
+mod call;
+mod decode;
+mod documents;
+mod engine;
+mod error;
+mod filter;
+mod kind;
+pub mod limits;
+mod negotiate;
+mod object;
+mod options;
+mod query;
+mod registry;
+mod route;
+mod server;
+mod shape;
+mod storage;
+mod time;
+mod user;
+mod verbs;
+
+pub use answer::Body;
+pub use error::ApiError;
+pub use server::{Api, Options};
+pub use storage::{Datastore, Leadership, Pending};
+pub use user::User;

@@ -1,0 +1,64 @@
+//! Every bound on what comes from outside, with its unit.
+
+use std::time::Duration;
+
+/// Bytes of a request's body.
+pub const BODY_BYTES_MAX: usize = 3 << 20;
+
+/// From the head of a request to the end of its body.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Levels of objects and lists in a body.
+pub const DEPTH_MAX: usize = 100;
+
+/// Values that a YAML body may hold once its aliases are followed.
+pub const YAML_NODES_MAX: usize = 200_000;
+
+/// Bytes that a YAML body may hold once its aliases are followed.
+pub const YAML_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
+
+/// Bytes of a query string.
+pub const QUERY_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of objects that a list reads at once.
+pub const LIST_CHUNK_BYTES: usize = 64 << 10;
+
+/// How long a list holds one view of the store, and with it the space of what changes meanwhile.
+pub const LIST_VIEW_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Watches at once, of all clients.
+pub const WATCHES_MAX: usize = 16_384;
+
+/// Requests under way at once, watches apart.
+pub const REQUESTS_MAX: usize = 400;
+
+/// Revisions that watchers are told of before other work gets its turn.
+pub const PUMP_REVISIONS_MAX: usize = 256;
+
+/// Revisions that one watcher takes from the ring at once.
+pub const WATCH_REVISIONS_MAX: usize = 64;
+
+/// Bytes of events that one watcher takes from the ring at once, but for a larger single one.
+pub const WATCH_BATCH_BYTES: usize = 32 << 10;
+
+/// Bytes of events that a watcher which has fallen off the ring reads from history at once.
+pub const WATCH_HISTORY_BYTES: usize = 128 << 10;
+
+/// Between two bookmarks of a watch that asked for them.
+pub const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long a watch lasts that does not say: between this and twice this.
+pub const WATCH_TIME_MIN: Duration = Duration::from_secs(1800);
+
+/// How long a read waits to learn what the newest state is, before it is answered from the state
+/// at hand with a warning.
+pub const LINEARIZE_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// How often a read-modify-write that nobody asked to be conditional is tried.
+pub const CONFLICT_RETRIES_MAX: usize = 8;
+
+/// How often another name is made up for an object that wants one.
+pub const NAME_TRIES_MAX: usize = 8;
+
+/// Answers smaller than this are not worth compressing.
+pub const GZIP_BYTES_MIN: usize = 128 << 10;

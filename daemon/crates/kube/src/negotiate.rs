@@ -1,0 +1,256 @@
+//! What an answer is to look like, from the `Accept` header.
+//!
+//! Pure. Upstream's rules: the clauses in order of preference, the first that can be served; `as`
+//! asks for a Table or for metadata only, and only `meta.k8s.io` has those.
+
+use crate::error::ApiError;
+use crate::query::Query;
+
+/// Bytes of encoded answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Json,
+    Yaml,
+}
+
+/// Which shape the objects of an answer have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Plain,
+    /// `as=Table`
+    Table(Include),
+    /// `as=PartialObjectMetadata` or `as=PartialObjectMetadataList`
+    Partial,
+}
+
+/// How much of its object a row carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Include {
+    None,
+    Metadata,
+    Object,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) encoding: Encoding,
+    pub(crate) shape: Shape,
+    /// `v1` or `v1beta1` of `meta.k8s.io`
+    pub(crate) meta_version: &'static str,
+    pub(crate) pretty: bool,
+}
+
+impl Form {
+    /// Compact JSON.
+    pub(crate) const PLAIN: Form = Form {
+        encoding: Encoding::Json,
+        shape: Shape::Plain,
+        meta_version: "v1",
+        pretty: false,
+    };
+
+    pub(crate) fn content_type(self) -> &'static str {
+        match self.encoding {
+            Encoding::Json => "application/json",
+            Encoding::Yaml => "application/yaml",
+        }
+    }
+}
+
+/// What is served, for the message of a 406.
+pub(crate) const ACCEPTED: &str = "application/json, application/yaml";
+
+/// What can be asked of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// One object or a list: all shapes.
+    Objects,
+    /// Documents and statuses: as they are.
+    Plain,
+}
+
+/// One clause of an `Accept` header.
+struct Clause<'a> {
+    kind: &'a str,
+    sub: &'a str,
+    parameters: Vec<(&'a str, &'a str)>,
+    quality: f32,
+}
+
+impl<'a> Clause<'a> {
+    fn parse(text: &'a str) -> Clause<'a> {
+        let mut parts = text.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default();
+        let (kind, sub) = media.split_once('/').unwrap_or((media, "*"));
+        let mut quality = 1.0;
+        let mut parameters = Vec::new();
+        for part in parts {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let (name, value) = (name.trim(), value.trim().trim_matches('"'));
+            match name {
+                "q" => quality = value.parse().unwrap_or(1.0),
+                _ => parameters.push((name, value)),
+            }
+        }
+        Clause {
+            kind: kind.trim(),
+            sub: sub.trim(),
+            parameters,
+            quality,
+        }
+    }
+
+    fn parameter(&self, name: &str) -> &'a str {
+        self.parameters
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map_or("", |(_, value)| value)
+    }
+}
+
+/// Clauses by preference: the quality first, then the order in which they stand.
+fn clauses(accept: &str) -> Vec<Clause<'_>> {
+    let mut clauses: Vec<Clause<'_>> = accept.split(',').map(Clause::parse).collect();
+    clauses.sort_by(|one, other| other.quality.total_cmp(&one.quality));
+    clauses
+}
+
+/// Whether the header asks for this very media type before JSON.
+pub(crate) fn prefers(accept: &str, media_type: &str) -> bool {
+    for clause in clauses(accept) {
+        let named = format!("{}/{}", clause.kind, clause.sub);
+        if named == media_type {
+            return true;
+        }
+        if matches!(named.as_str(), "application/json" | "*/*" | "application/*") {
+            return false;
+        }
+    }
+    false
+}
+
+/// The `g`, `v` and `as` of the first clause of JSON that has them, for documents that come in
+/// several kinds.
+pub(crate) fn json_profiles(accept: &str) -> Vec<(String, String, String)> {
+    let json = clauses(accept)
+        .into_iter()
+        .filter(|clause| clause.sub == "json" || clause.sub == "*");
+    json.map(|clause| {
+        let text = |name| clause.parameter(name).to_owned();
+        (text("g"), text("v"), text("as"))
+    })
+    .collect()
+}
+
+/// Chooses the form of an answer.
+pub(crate) fn negotiate(
+    accept: Option<&str>,
+    query: &Query,
+    user_agent: &str,
+    asked: Asked,
+) -> Result<Form, ApiError> {
+    let pretty = match query.get("pretty") {
+        "" if !query.has("pretty") => ["curl", "Wget", "Mozilla/5.0"]
+            .iter()
+            .any(|agent| user_agent.starts_with(agent)),
+        _ => query.switch("pretty"),
+    };
+    let accept = accept.map(str::trim).filter(|accept| !accept.is_empty());
+    let Some(accept) = accept else {
+        return Ok(Form {
+            pretty,
+            ..Form::PLAIN
+        });
+    };
+    for clause in clauses(accept) {
+        let encoding = match (clause.kind, clause.sub) {
+            ("*", "*") | ("application", "json" | "*") => Encoding::Json,
+            ("application", "yaml") => Encoding::Yaml,
+            _ => continue,
+        };
+        let Some((shape, meta_version)) = shape(&clause, query, asked) else {
+            continue;
+        };
+        return Ok(Form {
+            encoding,
+            shape,
+            meta_version,
+            pretty,
+        });
+    }
+    Err(ApiError::not_acceptable(ACCEPTED))
+}
+
+fn shape(clause: &Clause<'_>, query: &Query, asked: Asked) -> Option<(Shape, &'static str)> {
+    let wanted = clause.parameter("as");
+    if wanted.is_empty() || asked == Asked::Plain {
+        return wanted.is_empty().then_some((Shape::Plain, "v1"));
+    }
+    let version = match (clause.parameter("g"), clause.parameter("v")) {
+        ("meta.k8s.io", "v1") => "v1",
+        ("meta.k8s.io", "v1beta1") => "v1beta1",
+        _ => return None,
+    };
+    match wanted {
+        "Table" => {
+            let include = match query.get("includeObject") {
+                "None" => Include::None,
+                "Object" => Include::Object,
+                _ => Include::Metadata,
+            };
+            Some((Shape::Table(include), version))
+        }
+        "PartialObjectMetadata" | "PartialObjectMetadataList" => Some((Shape::Partial, version)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(accept: &str, query: &str) -> Result<Form, ApiError> {
+        negotiate(
+            Some(accept),
+            &Query::parse(query),
+            "kubectl",
+            Asked::Objects,
+        )
+    }
+
+    #[test]
+    fn kubectl_gets_the_table_that_it_asks_for_first() {
+        let accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        let found = form(accept, "").unwrap();
+        assert_eq!(found.shape, Shape::Table(Include::Metadata));
+        assert_eq!(found.meta_version, "v1");
+        let object = form(accept, "includeObject=Object").unwrap();
+        assert_eq!(object.shape, Shape::Table(Include::Object));
+    }
+
+    #[test]
+    fn protobuf_is_passed_over_for_what_comes_next() {
+        let found = form("application/vnd.kubernetes.protobuf,application/json", "").unwrap();
+        assert_eq!(
+            (found.encoding, found.shape),
+            (Encoding::Json, Shape::Plain)
+        );
+        let wish = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+        assert_eq!(form(wish, "").unwrap().shape, Shape::Partial);
+    }
+
+    #[test]
+    fn quality_comes_before_order_and_what_nobody_serves_is_refused() {
+        let found = form("application/json;q=0.5, application/yaml", "").unwrap();
+        assert_eq!(found.encoding, Encoding::Yaml);
+        assert_eq!(form("image/png", "").unwrap_err().code, 406);
+        assert_eq!(
+            form("application/json;as=Table;g=foo;v=v1", "")
+                .unwrap_err()
+                .code,
+            406
+        );
+        assert_eq!(form("*/*", "").unwrap().encoding, Encoding::Json);
+    }
+}

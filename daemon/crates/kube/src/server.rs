@@ -1,0 +1,203 @@
+//! The front door: one request from its head to its answer, in a straight line.
+//!
+//! Invariant: whatever a request says, it is answered with an object or with a `Status`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use hyper::body::Body as HttpBody;
+use skerry_listen::Peer;
+use tokio::sync::Semaphore;
+
+use crate::answer::{self, Answer, Body};
+use crate::authenticate::authenticate;
+use crate::authorize::authorize;
+use crate::call::Call;
+use crate::engine::Engine;
+use crate::error::ApiError;
+use crate::limits::{QUERY_BYTES_MAX, REQUESTS_MAX};
+use crate::negotiate::{Asked, Form, negotiate};
+use crate::query::Query;
+use crate::route::{RequestInfo, route};
+use crate::storage::{Datastore, Storage};
+use crate::{bootstrap, decode, registry};
+
+/// What can be set.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `host:port` that discovery tells clients.
+    pub server_address: String,
+}
+
+/// The Kubernetes API of one member. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<Engine>,
+    options: Options,
+    requests: Semaphore,
+}
+
+impl Api {
+    /// Serves the state of `datastore`. Needs a runtime, on which its own tasks run.
+    pub fn start(datastore: Arc<dyn Datastore>, options: Options) -> Api {
+        let storage = Storage::new(datastore);
+        let engine = Engine::new(storage, skerry_schema::built_in());
+        tokio::spawn(bootstrap::run(Arc::clone(&engine)));
+        Api(Arc::new(Inner {
+            engine,
+            options,
+            requests: Semaphore::new(REQUESTS_MAX),
+        }))
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: std::error::Error,
+    {
+        let (head, body) = request.into_parts();
+        let text = head.uri.query().unwrap_or_default();
+        if text.len() > QUERY_BYTES_MAX {
+            let error = ApiError::new(414, "", "the query of the request is too long");
+            return answer::refuse(&error, Form::PLAIN, &[]);
+        }
+        let query = Query::parse(text);
+        let user_agent = text_of(&head.headers, header::USER_AGENT);
+        let accept = text_of(&head.headers, header::ACCEPT);
+        // Errors have the form that was asked for as far as it can be known.
+        let form = negotiate(Some(accept), &query, user_agent, Asked::Objects);
+        let error_form = form.as_ref().copied().unwrap_or(Form::PLAIN);
+
+        let info = route(&head.method, head.uri.path(), &query);
+        let user = authenticate(peer);
+        if let Err(error) = authorize(&user, &info) {
+            return answer::refuse(&error, error_form, &[]);
+        }
+        if !info.is_resource {
+            let form = Form {
+                shape: crate::negotiate::Shape::Plain,
+                ..error_form
+            };
+            return self.document(&info, accept, form);
+        }
+        let mut call = match self.call(info, query, user, form) {
+            Ok(call) => call,
+            Err(error) => return answer::refuse(&error, error_form, &[]),
+        };
+        decode::media_type(&head.headers).clone_into(&mut call.media_type);
+        user_agent.clone_into(&mut call.user_agent);
+        let answered = self.perform(call, body).await;
+        match answered {
+            Ok((answer, call)) => answer::respond(answer, call.form, &call.warnings()),
+            Err(error) => answer::refuse(&error, error_form, &[]),
+        }
+    }
+
+    fn document(&self, info: &RequestInfo, accept: &str, form: Form) -> Response<Body> {
+        if !matches!(info.verb, "get" | "head") {
+            return answer::refuse(&ApiError::method_not_allowed(), form, &[]);
+        }
+        let address = &self.0.options.server_address;
+        match self.0.engine.document(&info.path, accept, address) {
+            Ok(document) => answer::respond(document, form, &[]),
+            Err(error) if error.code == 404 => not_found(),
+            Err(error) => answer::refuse(&error, form, &[]),
+        }
+    }
+
+    /// Finds the resource, and whether it takes what is asked.
+    fn call(
+        &self,
+        info: RequestInfo,
+        query: Query,
+        user: crate::user::User,
+        form: Result<Form, ApiError>,
+    ) -> Result<Call, ApiError> {
+        let registry = &self.0.engine.registry;
+        let found = registry.find(&info.group, &info.version, &info.resource);
+        let resource = found.ok_or_else(ApiError::no_such_path)?;
+        registry::check_segment(&info.name)?;
+        registry::check_segment(&info.namespace)?;
+        let takes = match info.subresource.as_str() {
+            "" => resource.takes(info.verb),
+            name => {
+                let sub = resource.subresource(name);
+                sub.ok_or_else(ApiError::no_such_path)?.takes(info.verb)
+            }
+        };
+        let in_place = match (resource.namespaced, info.verb) {
+            (true, "list" | "watch") => true,
+            (true, _) => !info.namespace.is_empty(),
+            (false, _) => info.namespace.is_empty() || resource.kind == "Namespace",
+        };
+        let named = match info.verb {
+            "create" => info.name.is_empty() == info.subresource.is_empty(),
+            _ => true,
+        };
+        if !takes || !in_place || !named {
+            return Err(ApiError::method_not_allowed());
+        }
+        let mut info = info;
+        if !resource.namespaced {
+            info.namespace.clear();
+        }
+        let form = form?;
+        Ok(Call::new(info, Arc::clone(resource), query, user, form))
+    }
+
+    async fn perform<B>(&self, mut call: Call, body: B) -> Result<(Answer, Call), ApiError>
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: std::error::Error,
+    {
+        let permit = self.0.requests.try_acquire();
+        let Ok(_permit) = permit else {
+            return Err(ApiError::too_many_requests());
+        };
+        call.body = decode::read(body).await?;
+        let engine = &self.0.engine;
+        let answer = match (call.info.subresource.as_str(), call.info.verb) {
+            ("", "create") => engine.create(&call).await?,
+            ("" | "status", "get") => engine.get(&call).await?,
+            ("", "list") => engine.list(&call).await?,
+            ("", "watch") => engine.watch(&call).await?,
+            ("" | "status" | "finalize", "update") => engine.update(&call).await?,
+            ("", "delete") => engine.delete(&call).await?,
+            ("", "deletecollection") => engine.delete_collection(&call).await?,
+            (sub, verb) => {
+                let what = format!(
+                    "{verb} of {}",
+                    match sub {
+                        "" => call.info.resource.clone(),
+                        sub => format!("{}/{sub}", call.info.resource),
+                    }
+                );
+                return Err(ApiError::not_served(&what));
+            }
+        };
+        Ok((answer, call))
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// As upstream answers a path that nothing serves.
+fn not_found() -> Response<Body> {
+    let text = Bytes::from_static(b"404 page not found\n");
+    let mut response = answer::respond(
+        Answer::Raw("text/plain; charset=utf-8", text),
+        Form::PLAIN,
+        &[],
+    );
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}

@@ -1,0 +1,80 @@
+//! The keys of a range, chunk by chunk, all of one revision.
+//!
+//! Lets go of its view of the store now and then, so that a slow reader does not hold the space of
+//! what is overwritten meanwhile. Invariant: memory does not grow with the range.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use skerry_store::{KeyRange, RangeChunks, Reader};
+
+use super::{StorageError, Stored};
+use crate::limits::{LIST_CHUNK_BYTES, LIST_VIEW_TIME_MAX};
+
+/// See the module.
+pub(crate) struct Listing {
+    reader: Reader,
+    chunks: RangeChunks,
+    since: Instant,
+    rest: KeyRange,
+    revision: i64,
+}
+
+impl Listing {
+    pub(super) fn new(
+        reader: Reader,
+        keys: KeyRange,
+        revision: i64,
+    ) -> Result<Listing, StorageError> {
+        let view = reader.view()?;
+        let chunks = view.range_chunks(keys.clone(), revision);
+        let chunks = chunks.map_err(|error| StorageError::at(revision, error))?;
+        Ok(Listing {
+            reader,
+            revision: chunks.revision(),
+            chunks,
+            since: Instant::now(),
+            rest: keys,
+        })
+    }
+
+    /// The revision that is read.
+    pub(crate) fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// What has not been returned yet.
+    pub(crate) fn rest(&self) -> &KeyRange {
+        &self.rest
+    }
+
+    /// The next keys; none at the end.
+    pub(crate) fn next_chunk(&mut self) -> Result<Vec<Stored>, StorageError> {
+        if self.since.elapsed() > LIST_VIEW_TIME_MAX {
+            let view = self.reader.view()?;
+            let chunks = view.range_chunks(self.rest.clone(), self.revision);
+            self.chunks = chunks.map_err(|error| StorageError::at(self.revision, error))?;
+            self.since = Instant::now();
+        }
+        let kvs = self.chunks.next_chunk(LIST_CHUNK_BYTES)?;
+        if let Some(last) = kvs.last() {
+            self.rest = after(&last.key, &self.rest);
+        }
+        Ok(kvs.into_iter().map(Stored::from).collect())
+    }
+}
+
+/// The part of a range that follows a key.
+fn after(key: &[u8], range: &KeyRange) -> KeyRange {
+    let mut start = Vec::with_capacity(key.len() + 1);
+    start.extend_from_slice(key);
+    start.push(0);
+    let start = Bytes::from(start);
+    match range {
+        KeyRange::Span { end, .. } => KeyRange::Span {
+            start,
+            end: end.clone(),
+        },
+        KeyRange::Key(_) | KeyRange::From(_) => KeyRange::From(start),
+    }
+}

@@ -1,0 +1,280 @@
+//! Objects as bytes under keys: read, compare and write, list, watch.
+//!
+//! Knows nothing about HTTP or what the bytes mean. Invariant: a write happens only if the key is
+//! still at the revision that the writer has seen.
+
+mod datastore;
+mod error;
+mod hub;
+mod list;
+#[cfg(test)]
+pub(crate) mod local;
+mod watch;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use skerry_proto::command::command::Operation;
+use skerry_proto::etcdserverpb as pb;
+use skerry_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
+use skerry_proto::etcdserverpb::request_op::Request;
+use skerry_proto::etcdserverpb::response_op::Response;
+use skerry_proto::mvccpb;
+use skerry_store::{KeyRange, Reply, View, quota};
+
+pub use datastore::{Datastore, Leadership, Pending};
+pub(crate) use error::StorageError;
+pub(crate) use hub::Hub;
+pub(crate) use list::Listing;
+pub(crate) use watch::{Change, Cursor};
+
+use crate::limits::LINEARIZE_TIME_MAX;
+
+/// A value and when it was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) key: Bytes,
+    pub(crate) value: Bytes,
+    /// The revision that wrote it.
+    pub(crate) revision: i64,
+    /// The revision that made the key.
+    pub(crate) created: i64,
+    /// The lease that it ends with; 0: none.
+    pub(crate) lease: i64,
+}
+
+impl From<mvccpb::KeyValue> for Stored {
+    fn from(kv: mvccpb::KeyValue) -> Self {
+        Stored {
+            key: kv.key,
+            value: kv.value,
+            revision: kv.mod_revision,
+            created: kv.create_revision,
+            lease: kv.lease,
+        }
+    }
+}
+
+/// What a write is to do.
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    /// Keep this value; with a lease other than 0, as long as the lease lives.
+    Put(Bytes, i64),
+    /// Remove the key.
+    Delete,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It was done, at this revision.
+    Done(i64),
+    /// The key was not at the expected revision; this is what it holds.
+    Conflict(Option<Stored>),
+}
+
+/// How fresh a read is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// Everything that was acknowledged before is in it.
+    Newest,
+    /// No quorum could be asked: it may be old.
+    Local,
+}
+
+/// The engine's store. Clones are handles to the same one.
+#[derive(Clone)]
+pub(crate) struct Storage {
+    datastore: Arc<dyn Datastore>,
+    hub: Arc<Hub>,
+}
+
+impl Storage {
+    /// Needs a runtime: what watchers are told comes from a task.
+    pub(crate) fn new(datastore: Arc<dyn Datastore>) -> Storage {
+        let hub = Hub::new(datastore.reader());
+        tokio::spawn(Arc::clone(&hub).run());
+        Storage { datastore, hub }
+    }
+
+    pub(crate) fn leadership(&self) -> Leadership {
+        self.datastore.leadership()
+    }
+
+    /// Makes the reads that follow see everything acknowledged before, where there is a quorum.
+    pub(crate) async fn freshen(&self) -> Freshness {
+        if self.leadership() == Leadership::Nobody {
+            return Freshness::Local;
+        }
+        let barrier = tokio::time::timeout(LINEARIZE_TIME_MAX, self.datastore.linearize());
+        match barrier.await {
+            Ok(Ok(())) => Freshness::Newest,
+            _ => Freshness::Local,
+        }
+    }
+
+    /// The state as it is here and now.
+    pub(crate) fn view(&self) -> Result<View, StorageError> {
+        Ok(self.datastore.reader().view()?)
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Stored>, StorageError> {
+        Ok(self.view()?.get(key.as_bytes())?.map(Stored::from))
+    }
+
+    /// A key as it was at a revision.
+    pub(crate) fn get_at(&self, key: &str, revision: i64) -> Result<Option<Stored>, StorageError> {
+        let request = pb::RangeRequest {
+            key: Bytes::copy_from_slice(key.as_bytes()),
+            revision,
+            ..pb::RangeRequest::default()
+        };
+        let found = self.view()?.range(&request);
+        let found = found.map_err(|error| StorageError::at(revision, error))?;
+        Ok(found.kvs.into_iter().next().map(Stored::from))
+    }
+
+    /// The keys below a prefix, in order, at a revision (0: the newest).
+    pub(crate) fn list(&self, keys: KeyRange, revision: i64) -> Result<Listing, StorageError> {
+        Listing::new(self.datastore.reader(), keys, revision)
+    }
+
+    /// How many keys a range holds at a revision (0: the newest).
+    pub(crate) fn count(&self, keys: &KeyRange, revision: i64) -> Result<i64, StorageError> {
+        let (key, range_end) = match keys {
+            KeyRange::Key(key) => (key.clone(), Bytes::new()),
+            KeyRange::Span { start, end } => (start.clone(), end.clone()),
+            KeyRange::From(start) => (start.clone(), Bytes::from_static(b"\0")),
+        };
+        let request = pb::RangeRequest {
+            key,
+            range_end,
+            revision,
+            count_only: true,
+            ..pb::RangeRequest::default()
+        };
+        let found = self.view()?.range(&request);
+        Ok(found
+            .map_err(|error| StorageError::at(revision, error))?
+            .count)
+    }
+
+    /// Changes below a range from a revision on.
+    pub(crate) fn watch(&self, keys: KeyRange, from: i64) -> Result<Cursor, StorageError> {
+        Cursor::new(&self.hub, self.datastore.reader(), keys, from)
+    }
+
+    /// Writes a key that is at `expected` (0: that is not there).
+    pub(crate) async fn write(
+        &self,
+        key: &str,
+        expected: i64,
+        write: Write,
+    ) -> Result<Outcome, StorageError> {
+        if self.leadership() == Leadership::Nobody {
+            return Err(StorageError::NoQuorum);
+        }
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        let txn = compare_and_write(key, expected, write);
+        let view = self.view()?;
+        let quota = self.datastore.reader().quota_bytes();
+        if matches!(txn.success[0].request, Some(Request::RequestPut(_)))
+            && view
+                .size_in_use_bytes()
+                .saturating_add(quota::txn_cost_bytes(&txn))
+                >= quota
+        {
+            return Err(StorageError::NoSpace);
+        }
+        drop(view);
+        match self.datastore.propose(Operation::Txn(txn)).await? {
+            Reply::Txn(reply) if reply.succeeded => {
+                let revision = reply.header.map_or(0, |header| header.revision);
+                Ok(Outcome::Done(revision))
+            }
+            Reply::Txn(reply) => Ok(Outcome::Conflict(found(reply))),
+            other => Err(StorageError::Unexpected(format!("{other:?}"))),
+        }
+    }
+
+    /// A lease of so many seconds, for [`Write::Put`].
+    pub(crate) async fn lease(&self, seconds: i64) -> Result<i64, StorageError> {
+        let grant = pb::LeaseGrantRequest {
+            ttl: seconds,
+            id: 0,
+        };
+        match self.datastore.propose(Operation::LeaseGrant(grant)).await? {
+            Reply::LeaseGrant(reply) => Ok(reply.id),
+            other => Err(StorageError::Unexpected(format!("{other:?}"))),
+        }
+    }
+
+    /// Forgets what was before a revision.
+    pub(crate) async fn compact(&self, revision: i64) -> Result<(), StorageError> {
+        let compaction = pb::CompactionRequest {
+            revision,
+            physical: false,
+        };
+        self.datastore
+            .propose(Operation::Compaction(compaction))
+            .await?;
+        Ok(())
+    }
+}
+
+fn compare_and_write(key: Bytes, expected: i64, write: Write) -> pb::TxnRequest {
+    let unchanged = pb::Compare {
+        result: CompareResult::Equal as i32,
+        target: CompareTarget::Mod as i32,
+        key: key.clone(),
+        target_union: Some(TargetUnion::ModRevision(expected)),
+        ..pb::Compare::default()
+    };
+    let change = match write {
+        Write::Put(value, lease) => Request::RequestPut(pb::PutRequest {
+            key: key.clone(),
+            value,
+            lease,
+            ..pb::PutRequest::default()
+        }),
+        Write::Delete => Request::RequestDeleteRange(pb::DeleteRangeRequest {
+            key: key.clone(),
+            ..pb::DeleteRangeRequest::default()
+        }),
+    };
+    let look = Request::RequestRange(pb::RangeRequest {
+        key,
+        ..pb::RangeRequest::default()
+    });
+    let one = |request| {
+        vec![pb::RequestOp {
+            request: Some(request),
+        }]
+    };
+    pb::TxnRequest {
+        compare: vec![unchanged],
+        success: one(change),
+        failure: one(look),
+    }
+}
+
+fn found(reply: pb::TxnResponse) -> Option<Stored> {
+    let first = reply.responses.into_iter().next()?;
+    match first.response? {
+        Response::ResponseRange(range) => range.kvs.into_iter().next().map(Stored::from),
+        _ => None,
+    }
+}
+
+/// All keys that start with a prefix.
+pub(crate) fn below(prefix: &str) -> KeyRange {
+    let mut end = prefix.as_bytes().to_vec();
+    // Prefixes are paths: they end in '/', which has a successor.
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    KeyRange::Span {
+        start: Bytes::copy_from_slice(prefix.as_bytes()),
+        end: Bytes::from(end),
+    }
+}

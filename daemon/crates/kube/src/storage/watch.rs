@@ -1,0 +1,154 @@
+//! One watcher's position in the history of a range.
+//!
+//! Reads the ring, and history once it has fallen off. Invariant: every change of the range is
+//! returned once, in order, or the position is lost with [`StorageError::Compacted`].
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use skerry_proto::mvccpb;
+use skerry_proto::mvccpb::event::EventType;
+use skerry_store::{ApplyError, KeyRange, QueryError, Reader, Since};
+
+use super::hub::{Hub, Place};
+use super::{StorageError, Stored};
+use crate::limits::{WATCH_BATCH_BYTES, WATCH_HISTORY_BYTES, WATCH_REVISIONS_MAX};
+
+/// A change of one key.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    pub(crate) key: Bytes,
+    pub(crate) revision: i64,
+    /// What it holds now; nothing: it was deleted.
+    pub(crate) now: Option<Stored>,
+    event: mvccpb::Event,
+}
+
+impl Change {
+    /// Whether the key was not there before.
+    pub(crate) fn is_creation(&self) -> bool {
+        self.now
+            .as_ref()
+            .is_some_and(|now| now.created == now.revision)
+    }
+}
+
+/// A watcher's position. Costs no memory for what it has yet to read.
+pub(crate) struct Cursor {
+    place: Place,
+    reader: Reader,
+    range: KeyRange,
+    /// The first revision it has not read.
+    next: i64,
+    /// Whether there may be more to read without being told.
+    behind: bool,
+}
+
+impl Cursor {
+    pub(super) fn new(
+        hub: &Arc<Hub>,
+        reader: Reader,
+        range: KeyRange,
+        from: i64,
+    ) -> Result<Cursor, StorageError> {
+        let compacted = reader.view()?.compact_revision();
+        if from <= compacted {
+            return Err(StorageError::Compacted(from));
+        }
+        let place = hub
+            .add(range.clone(), from)
+            .ok_or(StorageError::TooManyRequests)?;
+        Ok(Cursor {
+            place,
+            reader,
+            range,
+            next: from,
+            behind: false,
+        })
+    }
+
+    /// The changes that come next; empty where there only seemed to be some.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Change>, StorageError> {
+        if !self.behind {
+            let due = std::future::poll_fn(|cx| self.poll_due(cx)).await;
+            self.next = self.next.max(due);
+        }
+        self.read()
+    }
+
+    /// Up to which revision everything in the range was returned.
+    pub(crate) fn progress(&self) -> i64 {
+        match self.behind {
+            true => self.next - 1,
+            false => self.place.progress(self.next - 1),
+        }
+    }
+
+    /// What the key of a change held before it.
+    pub(crate) fn before(&self, change: &Change) -> Result<Option<Stored>, StorageError> {
+        let view = self.reader.view()?;
+        Ok(view.prev_kv(&change.event)?.map(Stored::from))
+    }
+
+    fn poll_due(&self, cx: &mut Context<'_>) -> Poll<i64> {
+        self.place.slot.waker.register(cx.waker());
+        match self.place.slot.take() {
+            0 => Poll::Pending,
+            due => Poll::Ready(due),
+        }
+    }
+
+    fn read(&mut self) -> Result<Vec<Change>, StorageError> {
+        let mut changes = Vec::new();
+        match self.reader.ring().since(self.next, WATCH_REVISIONS_MAX) {
+            Since::Revisions(revisions) => {
+                self.behind = revisions.len() == WATCH_REVISIONS_MAX;
+                let mut bytes = 0;
+                for revision in &revisions {
+                    if bytes > WATCH_BATCH_BYTES {
+                        self.behind = true;
+                        break;
+                    }
+                    bytes += revision.bytes();
+                    self.take(&revision.events, &mut changes);
+                    self.next = revision.revision + 1;
+                }
+            }
+            Since::FellOff => {
+                let view = self.reader.view()?;
+                let history = view.events(self.next, &self.range, WATCH_HISTORY_BYTES);
+                let history = history.map_err(|error| match error {
+                    QueryError::Refused(ApplyError::Compacted) => {
+                        StorageError::Compacted(self.next)
+                    }
+                    error => StorageError::at(self.next, error),
+                })?;
+                for revision in &history.revisions {
+                    self.take(&revision.events, &mut changes);
+                }
+                self.next = self.next.max(history.next);
+                self.behind = true;
+            }
+        }
+        Ok(changes)
+    }
+
+    fn take(&self, events: &[mvccpb::Event], changes: &mut Vec<Change>) {
+        for event in events {
+            let Some(kv) = &event.kv else {
+                continue;
+            };
+            if !self.range.contains(&kv.key) {
+                continue;
+            }
+            let deleted = event.r#type == EventType::Delete as i32;
+            changes.push(Change {
+                key: kv.key.clone(),
+                revision: kv.mod_revision,
+                now: (!deleted).then(|| Stored::from(kv.clone())),
+                event: event.clone(),
+            });
+        }
+    }
+}

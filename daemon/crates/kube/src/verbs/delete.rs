@@ -1,0 +1,250 @@
+//! delete and deletecollection: at once, or a mark and whatever has to happen first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::answer::Answer;
+use crate::answer::encode::Encoder;
+use crate::call::Call;
+use crate::decode;
+use crate::engine::{self, Engine, Kept};
+use crate::error::ApiError;
+use crate::filter::Filter;
+use crate::kind;
+use crate::limits::{BODY_BYTES_MAX, CONFLICT_RETRIES_MAX};
+use crate::object;
+use crate::options::{DeleteOptions, Propagation};
+use crate::registry;
+use crate::time;
+
+/// What became of an object.
+pub(crate) enum Deleted {
+    /// It is gone; this is what it was.
+    Gone(Value),
+    /// It is marked, and something has to happen before it goes.
+    Marked(Value),
+}
+
+const ORPHAN: &str = "orphan";
+const FOREGROUND: &str = "foregroundDeletion";
+
+impl Engine {
+    pub(crate) async fn delete(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
+        let options = self.delete_options(call)?;
+        let info = &call.info;
+        self.admit_delete(call, &info.name)?;
+        let deleted = self.delete_object(call, &info.namespace, &info.name, &options);
+        let encoder = Encoder::new(call.form, &call.resource);
+        Ok(match deleted.await? {
+            Deleted::Marked(object) => Answer::Object(200, encoder.object(object)),
+            Deleted::Gone(object) if kind::answers_with_deleted(&call.resource) => {
+                Answer::Object(200, encoder.object(object))
+            }
+            Deleted::Gone(object) => Answer::Object(200, success(call, &object)),
+        })
+    }
+
+    pub(crate) fn delete_options(&self, call: &Call) -> Result<DeleteOptions, ApiError> {
+        let body = match call.body.is_empty() {
+            true => None,
+            false => Some(decode::decode(&call.media_type, &call.body)?.value),
+        };
+        DeleteOptions::parse(&call.query, body.as_ref())
+    }
+
+    /// Deletes an object, or marks it.
+    pub(crate) async fn delete_object(
+        &self,
+        call: &Call,
+        namespace: &str,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, ApiError> {
+        let about = registry::about(&call.resource, name);
+        let key = registry::key(&call.resource, namespace, name);
+        for _ in 0..CONFLICT_RETRIES_MAX {
+            let Kept { mut object, stored } = self.must_read(&call.resource, namespace, name)?;
+            check_preconditions(call, name, &object, options)?;
+            let before = object.clone();
+            if mark(call, &mut object, options) {
+                if options.dry_run {
+                    return Ok(Deleted::Gone(object));
+                }
+                if let Some(revision) = self.remove(&key, stored.revision).await? {
+                    object::set_resource_version(&mut object, revision);
+                    return Ok(Deleted::Gone(object));
+                }
+            } else {
+                let is_done = options.dry_run || object == before;
+                if is_done
+                    || self
+                        .store(&key, stored.revision, &mut object, stored.lease)
+                        .await?
+                {
+                    return Ok(Deleted::Marked(object));
+                }
+            }
+            if options.resource_version.is_some() {
+                break;
+            }
+        }
+        Err(ApiError::modified(about))
+    }
+
+    pub(crate) async fn delete_collection(
+        self: &Arc<Engine>,
+        call: &Call,
+    ) -> Result<Answer, ApiError> {
+        let options = self.delete_options(call)?;
+        let filter = Filter::parse(&call.query, &call.resource)?;
+        self.freshen_for(call).await;
+        let all = registry::keys(&call.resource, &call.info.namespace);
+        let mut listing = self.storage.list(self.narrowed(call, &filter, &all), 0)?;
+        let revision = listing.revision();
+        let encoder = Encoder::new(call.form, &call.resource);
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        loop {
+            let chunk = listing.next_chunk()?;
+            if chunk.is_empty() {
+                break;
+            }
+            for stored in chunk {
+                let object = engine::present(&call.resource, &stored)?;
+                if !filter.matches(&object) {
+                    continue;
+                }
+                let name = object::name(&object).to_owned();
+                if self.admit_delete(call, &name).is_err() {
+                    continue;
+                }
+                let namespace = object::namespace(&object).to_owned();
+                let deleted = self.delete_object(call, &namespace, &name, &options);
+                match deleted.await {
+                    Ok(Deleted::Gone(object) | Deleted::Marked(object)) => {
+                        bytes += stored.value.len();
+                        if bytes <= BODY_BYTES_MAX {
+                            items.push(encoder.item(object));
+                        }
+                    }
+                    // Somebody else was faster.
+                    Err(error) if error.code == 404 => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if bytes > BODY_BYTES_MAX {
+            // Too much to hold: that it was done is all that is told.
+            return Ok(Answer::Object(200, success(call, &Value::Null)));
+        }
+        let (mut text, tail) = encoder.list_frame();
+        let items: Vec<String> = items.iter().map(Value::to_string).collect();
+        text.extend(items.join(",").into_bytes());
+        text.extend(tail);
+        text.extend(format!("{{\"resourceVersion\":\"{revision}\"}}}}").into_bytes());
+        let list = serde_json::from_slice(&text).map_err(ApiError::internal)?;
+        Ok(Answer::Object(200, list))
+    }
+}
+
+fn check_preconditions(
+    call: &Call,
+    name: &str,
+    object: &Value,
+    options: &DeleteOptions,
+) -> Result<(), ApiError> {
+    let pairs = [
+        ("UID", &options.uid, object::uid(object)),
+        (
+            "ResourceVersion",
+            &options.resource_version,
+            object::text(object, "resourceVersion"),
+        ),
+    ];
+    for (what, wanted, is) in pairs {
+        if let Some(wanted) = wanted
+            && wanted != is
+        {
+            let why = format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}"
+            );
+            return Err(ApiError::conflict(
+                registry::about(&call.resource, name),
+                &why,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Marks an object; true where nothing stands in the way of its going at once.
+fn mark(call: &Call, object: &mut Value, options: &DeleteOptions) -> bool {
+    let finalizers = wanted_finalizers(object, options.propagation);
+    object::set_finalizers(object, finalizers.clone());
+    let was_marked = object::is_terminating(object);
+    let mut grace = kind::grace_seconds(&call.resource, object, options.grace_period_seconds);
+    if was_marked {
+        let left = object::metadata(object)
+            .get("deletionGracePeriodSeconds")
+            .and_then(Value::as_i64);
+        // A second wish can only shorten the time.
+        grace = grace.min(left.unwrap_or(0));
+    }
+    let stays = !finalizers.is_empty() || kind::holds_on(&call.resource, object);
+    if grace == 0 && !stays {
+        return true;
+    }
+    let shorter = object::metadata(object)
+        .get("deletionGracePeriodSeconds")
+        .and_then(Value::as_i64)
+        .is_none_or(|left| grace < left);
+    if !was_marked || shorter {
+        let at = time::now() + Duration::from_secs(u64::try_from(grace).unwrap_or(0));
+        let generation = object::generation(object);
+        let metadata = object::metadata_mut(object);
+        metadata.insert("deletionTimestamp".into(), time::rfc3339(at).into());
+        metadata.insert("deletionGracePeriodSeconds".into(), grace.into());
+        if generation > 0 && !was_marked {
+            metadata.insert("generation".into(), (generation + 1).into());
+        }
+        kind::begin_deletion(&call.resource, object);
+    }
+    false
+}
+
+fn wanted_finalizers(object: &Value, propagation: Option<Propagation>) -> Vec<String> {
+    let mut finalizers = object::finalizers(object);
+    let Some(propagation) = propagation else {
+        return finalizers;
+    };
+    finalizers.retain(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND);
+    match propagation {
+        Propagation::Orphan => finalizers.push(ORPHAN.into()),
+        Propagation::Foreground => finalizers.push(FOREGROUND.into()),
+        Propagation::Background => {}
+    }
+    finalizers
+}
+
+fn success(call: &Call, object: &Value) -> Value {
+    let mut details = Map::new();
+    let resource = &call.resource;
+    for (key, value) in [
+        ("name", object::name(object)),
+        ("group", &resource.group),
+        ("kind", &resource.plural),
+        ("uid", object::uid(object)),
+    ] {
+        if !value.is_empty() {
+            details.insert(key.into(), value.into());
+        }
+    }
+    json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": details,
+    })
+}

@@ -1,0 +1,8 @@
+//! The verbs, one a file.
+
+mod create;
+mod delete;
+mod get;
+mod list;
+mod update;
+mod watch;

@@ -1,0 +1,124 @@
+//! update: another state of an object that is there, or of one of its subresources.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::answer::encode::Encoder;
+use crate::call::Call;
+use crate::engine::{Engine, Kept};
+use crate::error::ApiError;
+use crate::kind;
+use crate::limits::CONFLICT_RETRIES_MAX;
+use crate::object;
+use crate::options::WriteOptions;
+use crate::registry;
+use crate::verbs::create::{invalid, place};
+
+impl Engine {
+    pub(crate) async fn update(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
+        let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
+        let mut wanted = call.object(options.field_validation)?;
+        if object::name(&wanted).is_empty() {
+            return Err(ApiError::bad_request(
+                "the name of the object (based on URL) was undeterminable: name must be provided",
+            ));
+        }
+        place(call, &mut wanted)?;
+        self.shape(call, &mut wanted);
+        let seen = object::resource_version(&wanted)?;
+        let encoder = Encoder::new(call.form, &call.resource);
+        for _ in 0..CONFLICT_RETRIES_MAX {
+            let info = &call.info;
+            let Some(current) = self.read(&call.resource, &info.namespace, &info.name)? else {
+                if !kind::creates_on_update(&call.resource) || !info.subresource.is_empty() {
+                    return Err(ApiError::not_found(call.about()));
+                }
+                object::metadata_mut(&mut wanted).remove("resourceVersion");
+                let created = self.create_object(call, wanted, &options).await?;
+                return Ok(Answer::Object(201, encoder.object(created)));
+            };
+            if seen != 0 && seen != current.stored.revision {
+                return Err(ApiError::modified(call.about()));
+            }
+            let next = wanted.clone();
+            if let Some(updated) = self.replace(call, &current, next, &options).await? {
+                return Ok(Answer::Object(200, encoder.object(updated)));
+            }
+            if seen != 0 {
+                return Err(ApiError::modified(call.about()));
+            }
+        }
+        Err(ApiError::modified(call.about()))
+    }
+
+    /// Puts another state in the place of the current one; nothing where that has changed
+    /// meanwhile.
+    pub(crate) async fn replace(
+        &self,
+        call: &Call,
+        current: &Kept,
+        mut next: Value,
+        options: &WriteOptions,
+    ) -> Result<Option<Value>, ApiError> {
+        let old = &current.object;
+        let info = &call.info;
+        check_uid(call, &next, old)?;
+        keep_metadata(&mut next, old);
+        kind::prepare_update(&call.resource, &info.subresource, &mut next, old);
+        kind::validate_update(&call.resource, &info.subresource, &next, old)
+            .map_err(|causes| invalid(call, &info.name, &causes))?;
+        self.note_manager(call, &mut next, Some(old), options)?;
+        object::set_resource_version(&mut next, current.stored.revision);
+        if next == *old {
+            return Ok(Some(next));
+        }
+        let key = registry::key(&call.resource, &info.namespace, &info.name);
+        let goes = kind::goes_now(&call.resource, &next);
+        if options.dry_run {
+            return Ok(Some(next));
+        }
+        if goes {
+            let removed = self.remove(&key, current.stored.revision).await?;
+            return Ok(removed.map(|revision| {
+                object::set_resource_version(&mut next, revision);
+                next
+            }));
+        }
+        let lease = current.stored.lease;
+        let stored = self
+            .store(&key, current.stored.revision, &mut next, lease)
+            .await?;
+        Ok(stored.then_some(next))
+    }
+}
+
+fn check_uid(call: &Call, next: &Value, old: &Value) -> Result<(), ApiError> {
+    let (said, is) = (object::uid(next), object::uid(old));
+    if said.is_empty() || said == is {
+        return Ok(());
+    }
+    let why = format!("Precondition failed: UID in precondition: {said}, UID in object meta: {is}");
+    Err(ApiError::conflict(call.about(), &why))
+}
+
+/// What an update cannot change.
+fn keep_metadata(next: &mut Value, old: &Value) {
+    let old = object::metadata(old);
+    let metadata = object::metadata_mut(next);
+    metadata.remove("selfLink");
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "generateName",
+    ] {
+        match old.get(field) {
+            Some(value) => _ = metadata.insert(field.into(), value.clone()),
+            None => _ = metadata.remove(field),
+        }
+    }
+}

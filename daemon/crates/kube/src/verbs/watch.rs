@@ -1,0 +1,259 @@
+//! watch: what happens to the objects of a resource, as it happens.
+//!
+//! A watch is a position in the store's history: nothing waits for it in memory, however slow the
+//! client. Invariant: every change is told once, in order, or the watch ends with 410.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use crate::answer::encode::Encoder;
+use crate::answer::{self, Answer};
+use crate::call::Call;
+use crate::engine::{self, Engine};
+use crate::error::ApiError;
+use crate::filter::Filter;
+use crate::limits::{BOOKMARK_INTERVAL, WATCH_TIME_MIN};
+use crate::negotiate::Shape;
+use crate::object;
+use crate::options::ListOptions;
+use crate::registry;
+use crate::storage::{Change, Cursor, Listing, StorageError, Stored};
+
+/// What a bookmark after the initial events says.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+/// A watch that is being sent.
+struct Watching {
+    cursor: Cursor,
+    filter: Filter,
+    encoder: Encoder,
+    /// The objects there are, before the changes.
+    initial: Option<Listing>,
+    /// Tell where the initial events end.
+    mark_end: bool,
+    bookmarks: bool,
+    first: bool,
+    ends: Instant,
+    next_bookmark: Instant,
+    done: bool,
+}
+
+impl Engine {
+    pub(crate) async fn watch(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
+        let options = ListOptions::parse(&call.query, true)?;
+        let filter = Filter::parse(&call.query, &call.resource)?;
+        let all = registry::keys(&call.resource, &call.info.namespace);
+        let range = self.narrowed(call, &filter, &all);
+        let version = options.resource_version;
+        if version.is_none() || (options.send_initial_events == Some(true) && version != Some(0)) {
+            self.freshen_for(call).await;
+        }
+        let wants_initial = match options.send_initial_events {
+            Some(wants) => wants,
+            None => version.unwrap_or(0) == 0,
+        };
+        let (initial, from) = match (wants_initial, version.unwrap_or(0)) {
+            (true, least) => {
+                let listing = self.storage.list(range.clone(), 0)?;
+                let current = listing.revision();
+                if least > current {
+                    return Err(ApiError::too_large_resource_version(least, current));
+                }
+                (Some(listing), current + 1)
+            }
+            (false, 0) => (None, self.storage.view()?.revision() + 1),
+            (false, version) => (None, version + 1),
+        };
+        let cursor = self
+            .storage
+            .watch(range, from)
+            .map_err(|error| match error {
+                StorageError::Compacted(_) => {
+                    let oldest = self
+                        .storage
+                        .view()
+                        .map_or(0, |view| view.compact_revision());
+                    too_old(from - 1, oldest)
+                }
+                other => other.into(),
+            })?;
+        let now = Instant::now();
+        let lasts = match options.timeout_seconds {
+            Some(seconds) => Duration::from_secs(seconds.min(86_400 * 365)),
+            None => {
+                let share = u16::from_le_bytes(object::random::<2>());
+                WATCH_TIME_MIN + WATCH_TIME_MIN.mul_f64(f64::from(share) / f64::from(u16::MAX))
+            }
+        };
+        let watching = Watching {
+            cursor,
+            filter,
+            encoder: Encoder::new(call.form, &call.resource),
+            mark_end: options.send_initial_events == Some(true) && options.bookmarks,
+            initial,
+            bookmarks: options.bookmarks,
+            first: true,
+            ends: now + lasts,
+            next_bookmark: now + BOOKMARK_INTERVAL,
+            done: false,
+        };
+        let events = stream::unfold(watching, |mut watching| async move {
+            let piece = watching.piece().await;
+            (!piece.is_empty()).then(|| (Ok(Bytes::from(piece)), watching))
+        });
+        Ok(Answer::Events(Box::pin(events)))
+    }
+}
+
+fn too_old(asked: i64, oldest: i64) -> ApiError {
+    ApiError::expired(format!("too old resource version: {asked} ({oldest})"))
+}
+
+impl Watching {
+    /// The next events; nothing at the end.
+    async fn piece(&mut self) -> Vec<u8> {
+        if self.done {
+            return Vec::new();
+        }
+        match self.next_events().await {
+            Ok(piece) => piece,
+            Err(error) => {
+                self.done = true;
+                frame("ERROR", &error.status())
+            }
+        }
+    }
+
+    async fn next_events(&mut self) -> Result<Vec<u8>, ApiError> {
+        while let Some(listing) = &mut self.initial {
+            tokio::task::yield_now().await;
+            let chunk = listing.next_chunk()?;
+            let revision = listing.revision();
+            let piece = self.initial_events(chunk, revision)?;
+            if !piece.is_empty() {
+                return Ok(piece);
+            }
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(self.ends) => {
+                    self.done = true;
+                    return Ok(Vec::new());
+                }
+                () = sleep_until(self.next_bookmark), if self.bookmarks => {
+                    self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
+                    return Ok(self.bookmark(self.cursor.progress(), false));
+                }
+                changes = self.cursor.next() => {
+                    let piece = self.events(changes)?;
+                    if !piece.is_empty() {
+                        return Ok(piece);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The events of a chunk of objects that were there before; the last chunk is empty.
+    fn initial_events(&mut self, chunk: Vec<Stored>, revision: i64) -> Result<Vec<u8>, ApiError> {
+        let mut piece = Vec::new();
+        if chunk.is_empty() {
+            self.initial = None;
+            if self.mark_end {
+                piece = self.bookmark(revision, true);
+            }
+            return Ok(piece);
+        }
+        for stored in chunk {
+            let object = engine::present(&self.encoder.resource, &stored)?;
+            if self.filter.matches(&object) {
+                piece.extend(self.event("ADDED", object));
+            }
+        }
+        Ok(piece)
+    }
+
+    fn events(&mut self, changes: Result<Vec<Change>, StorageError>) -> Result<Vec<u8>, ApiError> {
+        let changes = changes.map_err(|error| match error {
+            StorageError::Compacted(revision) => too_old(revision - 1, revision),
+            other => other.into(),
+        })?;
+        let mut piece = Vec::new();
+        for change in &changes {
+            if let Some((kind, object)) = self.judge(change)? {
+                piece.extend(self.event(kind, object));
+            }
+        }
+        Ok(piece)
+    }
+
+    /// What a change means to this watch.
+    fn judge(&self, change: &Change) -> Result<Option<(&'static str, Value)>, ApiError> {
+        let resource = &self.encoder.resource;
+        let now = match &change.now {
+            Some(stored) => Some(engine::present(resource, stored)?),
+            None => None,
+        };
+        let matches_now = now.as_ref().is_some_and(|now| self.filter.matches(now));
+        let needs_before = now.is_none() || (!change.is_creation() && !self.filter.is_everything());
+        let before = match needs_before {
+            true => self.before(change)?,
+            false => None,
+        };
+        let matched_before = match &before {
+            Some(before) => self.filter.matches(before),
+            None => !change.is_creation() && self.filter.is_everything(),
+        };
+        Ok(match (now, before) {
+            (Some(now), _) if matches_now && matched_before => Some(("MODIFIED", now)),
+            (Some(now), _) if matches_now => Some(("ADDED", now)),
+            (_, Some(before)) if matched_before => Some(("DELETED", before)),
+            _ => None,
+        })
+    }
+
+    /// What the object was before a change, at the revision of the change.
+    fn before(&self, change: &Change) -> Result<Option<Value>, ApiError> {
+        let Some(mut before) = self.cursor.before(change)? else {
+            return Ok(None);
+        };
+        before.revision = change.revision;
+        engine::present(&self.encoder.resource, &before).map(Some)
+    }
+
+    fn event(&mut self, kind: &str, object: Value) -> Vec<u8> {
+        let shaped = self.encoder.event(object, self.first);
+        self.first = false;
+        frame(kind, &shaped)
+    }
+
+    fn bookmark(&mut self, revision: i64, ends_initial: bool) -> Vec<u8> {
+        let resource = &self.encoder.resource;
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        if ends_initial {
+            metadata["annotations"] = json!({INITIAL_EVENTS_END: "true"});
+        }
+        let object = json!({
+            "kind": resource.kind,
+            "apiVersion": resource.api_version(),
+            "metadata": metadata,
+        });
+        match self.encoder.form.shape {
+            Shape::Table(_) => self.event("BOOKMARK", object),
+            _ => frame("BOOKMARK", &self.encoder.object(object)),
+        }
+    }
+}
+
+fn frame(kind: &str, object: &Value) -> Vec<u8> {
+    let mut line = format!("{{\"type\":\"{kind}\",\"object\":").into_bytes();
+    line.extend(answer::json(object));
+    line.extend_from_slice(b"}\n");
+    line
+}
