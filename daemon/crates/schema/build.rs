@@ -13,6 +13,8 @@ mod documents;
 mod pack;
 #[path = "generate/paths.rs"]
 mod paths;
+#[path = "generate/protobuf.rs"]
+mod protobuf;
 #[path = "generate/render.rs"]
 mod render;
 #[allow(dead_code, unreachable_pub)]

@@ -1,12 +1,12 @@
 //! Prints a document of discovery or OpenAPI by its path, as it is served: `print /apis/apps/v1`,
-//! `print /openapi/v3/api/v1`. With `aggregated` after it, `/api` and `/apis` say everything.
+//! `print /openapi/v3/api/v1`, `print /openapi/v2.pb` (as protobuf). With `aggregated` after it, `/api` and `/apis` say everything.
 
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use skerry_schema::discovery::{self, Aggregated};
-use skerry_schema::openapi::{Document, index_document};
+use skerry_schema::openapi::index_document;
 use skerry_schema::{built_in, built_in_documents};
 
 fn main() -> Result<()> {
@@ -15,13 +15,18 @@ fn main() -> Result<()> {
     let everything = arguments.next().is_some_and(|word| word == "aggregated");
     let documents = built_in_documents();
     let found = match path.trim_matches('/').split_once("openapi/") {
-        Some((_, "v2")) => return write(documents.version_2()),
+        Some((_, "v2")) => return write(documents.version_2_json()),
+        Some((_, "v2.pb")) => return write(documents.version_2_protobuf().plain()),
         Some((_, "v3")) => Some(index_document(&documents.index())),
         Some((_, path)) => {
             let document = path
                 .strip_prefix("v3/")
                 .and_then(|path| documents.version_3(path));
-            return write(document.with_context(|| format!("there is no {path}"))?);
+            return write(
+                document
+                    .with_context(|| format!("there is no {path}"))?
+                    .plain(),
+            );
         }
         None => discovered(&path, everything),
     };
@@ -48,9 +53,9 @@ fn discovered(path: &str, everything: bool) -> Option<Value> {
     }
 }
 
-fn write(document: Document<'_>) -> Result<()> {
+fn write(chunks: impl Iterator<Item = Vec<u8>>) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    for chunk in document.plain() {
+    for chunk in chunks {
         out.write_all(&chunk)?;
     }
     Ok(())

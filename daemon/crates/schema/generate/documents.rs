@@ -11,9 +11,11 @@ use serde_json::{Map, Value};
 
 use crate::pack::Pieces;
 use crate::paths::{self, Parameters, PathItem};
+use crate::protobuf;
 use crate::render::Form;
 use crate::resource::Resource;
 use crate::schemas::{Schemas, references};
+use crate::shelf::VERSION_2;
 
 struct Document {
     path: String,
@@ -102,8 +104,8 @@ fn version_2(
     document["parameters"] = Value::Object(shared);
     document["paths"] = Value::Object(paths);
     document["definitions"] = Value::Object(definitions);
-    let piece = pieces.piece(&document.to_string())?;
-    pieces.document("", &[piece])
+    let piece = pieces.piece(protobuf::document(&document)?)?;
+    pieces.document(VERSION_2, &[piece])
 }
 
 fn version_3(
@@ -150,16 +152,16 @@ fn version_3(
             .iter()
             .map(|name| format!(",{}", entry(name, schemas)))
             .collect();
-        shared.push((places, pieces.piece(&text)?));
+        shared.push((places, pieces.piece(text)?));
     }
     let end = pieces.piece("}}}")?;
     for (place, document) in all.iter().enumerate() {
         let own: Vec<String> = own[place].iter().map(|name| entry(name, schemas)).collect();
-        let mut used = vec![pieces.piece(&(beginning(document)? + &own.join(",")))?];
+        let mut used = vec![pieces.piece(beginning(document)? + &own.join(","))?];
         let mine = shared.iter().filter(|(places, _)| places.contains(&place));
         used.extend(mine.map(|(_, piece)| *piece));
         used.push(end);
-        pieces.document(&document.path, &used)?;
+        pieces.json(&document.path, &used)?;
     }
     Ok(())
 }

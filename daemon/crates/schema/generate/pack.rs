@@ -27,34 +27,44 @@ pub(crate) fn catalog(types: &Types, resources: &[Resource]) -> Result<Vec<u8>, 
 pub(crate) struct Pieces {
     pub(crate) shelf: Shelf,
     pub(crate) packed: Vec<u8>,
-    plain: Vec<String>,
+    plain: Vec<Vec<u8>>,
 }
 
 impl Pieces {
     /// Adds a piece, and says its number.
-    pub(crate) fn piece(&mut self, text: &str) -> Result<u16, Box<dyn Error>> {
-        self.packed.extend(deflated(text.as_bytes())?);
+    pub(crate) fn piece(&mut self, plain: impl Into<Vec<u8>>) -> Result<u16, Box<dyn Error>> {
+        let plain = plain.into();
+        self.packed.extend(deflated(&plain)?);
         self.shelf.ends.push(u32::try_from(self.packed.len())?);
-        self.plain.push(text.to_owned());
+        self.plain.push(plain);
         Ok(u16::try_from(self.plain.len() - 1)?)
     }
 
-    /// Adds a document made of these pieces, which must be JSON one after the other.
-    pub(crate) fn document(&mut self, path: &str, pieces: &[u16]) -> Result<(), Box<dyn Error>> {
-        let plain = pieces
-            .iter()
-            .map(|piece| self.plain[usize::from(*piece)].as_str());
-        let plain: String = plain.collect();
-        serde_json::from_str::<serde::de::IgnoredAny>(&plain)
+    /// Adds a document of JSON, made of these pieces.
+    pub(crate) fn json(&mut self, path: &str, pieces: &[u16]) -> Result<(), Box<dyn Error>> {
+        serde_json::from_slice::<serde::de::IgnoredAny>(&self.joined(pieces))
             .map_err(|error| format!("the document {path}: {error}"))?;
+        self.document(path, pieces)
+    }
+
+    /// Adds a document made of these pieces.
+    pub(crate) fn document(&mut self, path: &str, pieces: &[u16]) -> Result<(), Box<dyn Error>> {
+        let plain = self.joined(pieces);
         self.shelf.documents.push(Entry {
             path: path.to_owned(),
-            hash: format!("{:032X}", fnv(plain.as_bytes())),
+            hash: format!("{:032X}", fnv(&plain)),
             pieces: pieces.to_vec(),
-            crc32: crc32(plain.as_bytes()),
+            crc32: crc32(&plain),
             length: u32::try_from(plain.len())?,
         });
         Ok(())
+    }
+
+    fn joined(&self, pieces: &[u16]) -> Vec<u8> {
+        let pieces = pieces
+            .iter()
+            .map(|piece| self.plain[usize::from(*piece)].as_slice());
+        pieces.collect::<Vec<_>>().concat()
     }
 }
 

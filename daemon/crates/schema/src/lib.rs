@@ -17,6 +17,7 @@ mod scalar;
 mod shelf;
 pub mod types;
 mod version;
+pub mod version_2;
 
 pub use build::{Builder, FieldSpec};
 pub use built_in::built_in;

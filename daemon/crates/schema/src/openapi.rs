@@ -1,5 +1,5 @@
 //! The OpenAPI documents of the built-in API: an index, one document of v3 for each group and
-//! version, and one of v2.
+//! version, and one of v2 (`version_2`).
 //!
 //! They lie in the binary as deflated pieces that documents share (`shelf`): serving one with
 //! `Content-Encoding: gzip` sends those bytes and costs no memory; serving it plain inflates it
@@ -14,7 +14,8 @@ use miniz_oxide::{DataFormat, MZFlush};
 use serde_json::{Value, json};
 
 use crate::limits::CHUNK_BYTES;
-use crate::shelf::{Entry, Shelf};
+use crate::shelf::{Entry, Shelf, VERSION_2};
+use crate::version_2::Json;
 
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.bin"));
 static SHELF: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shelf.bin"));
@@ -53,7 +54,7 @@ impl Documents {
             .shelf
             .documents
             .iter()
-            .filter(|one| !one.path.is_empty());
+            .filter(|one| one.path != VERSION_2);
         let line = |one: &Entry| (one.path.clone(), relative_url(&one.path, &one.hash));
         all.map(line).collect()
     }
@@ -61,13 +62,23 @@ impl Documents {
     /// The document of `/openapi/v3/{path}`.
     #[must_use]
     pub fn version_3(&self, path: &str) -> Option<Document<'_>> {
-        (!path.is_empty()).then(|| self.find(path))?
+        (path != VERSION_2).then(|| self.find(path))?
     }
 
-    /// The document of `/openapi/v2`.
+    /// The document of `/openapi/v2` as protobuf, which client-go asks for
+    /// (`application/com.github.proto-openapi.spec.v2@v1.0+protobuf`).
     #[must_use]
-    pub fn version_2(&self) -> Document<'_> {
-        self.find("").expect("the document of v2 is generated")
+    pub fn version_2_protobuf(&self) -> Document<'_> {
+        self.find(VERSION_2)
+            .expect("the document of v2 is generated")
+    }
+
+    /// The same as JSON, chunk by chunk. It lies nowhere compressed. Its ETag may be the hash of
+    /// the protobuf form, if `Vary` says that it is for this media type.
+    #[must_use]
+    pub fn version_2_json(&self) -> Json<'_> {
+        let protobuf = self.version_2_protobuf();
+        Json::new(protobuf.plain(), protobuf.plain_length())
     }
 
     fn find(&self, path: &str) -> Option<Document<'_>> {
@@ -217,12 +228,15 @@ mod tests {
         let documents = built_in_documents();
         let index = documents.index();
         assert_eq!(index.len(), 22 + 20 + 5);
-        let mut all = vec![documents.version_2()];
-        all.extend(index.keys().map(|path| documents.version_3(path).unwrap()));
+        let all = index.keys().map(|path| documents.version_3(path).unwrap());
+        let mut all: Vec<Document<'_>> = all.collect();
+        for document in &all {
+            serde_json::from_slice::<Value>(&plain(*document)).unwrap();
+        }
+        all.push(documents.version_2_protobuf());
         for document in all {
             let bytes = plain(document);
             assert_eq!(bytes.len(), document.plain_length());
-            serde_json::from_slice::<Value>(&bytes).unwrap();
             let chunks: Vec<Chunk> = document.gzip().collect();
             let gzip: Vec<u8> = chunks
                 .iter()

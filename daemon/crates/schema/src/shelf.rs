@@ -16,10 +16,12 @@ pub(crate) struct Shelf {
     pub(crate) ends: Vec<u32>,
 }
 
+/// The path of the document of OpenAPI v2, which is protobuf.
+pub(crate) const VERSION_2: &str = "";
 /// A document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// `api/v1`; empty for the one of OpenAPI v2.
+    /// `api/v1`, or `VERSION_2`.
     pub(crate) path: String,
     pub(crate) hash: String,
     pub(crate) pieces: Vec<u16>,

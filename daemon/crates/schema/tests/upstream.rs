@@ -41,7 +41,7 @@ fn our_document_says_what_upstreams_says() {
     };
     let theirs: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let documents = built_in_documents();
-    let ours: Vec<u8> = documents.version_2().plain().flatten().collect();
+    let ours: Vec<u8> = documents.version_2_json().flatten().collect();
     let ours: Value = serde_json::from_slice(&ours).unwrap();
 
     let mut found = Differences::default();
