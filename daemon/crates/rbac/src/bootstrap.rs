@@ -1,7 +1,7 @@
 //! The roles and bindings that are there from the start, as kube-apiserver
 //! 1.36 creates them with its default features.
 //!
-//! Kept as tables of words ([`roles`], [`controllers`]) and made into objects
+//! Kept as tables of words (`roles`, `controllers`) and made into objects
 //! when asked for: nothing of it stays in memory. Without aggregated rules:
 //! `admin`, `edit` and `view` get theirs from [`crate::aggregation`].
 

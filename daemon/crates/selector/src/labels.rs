@@ -1,7 +1,7 @@
 //! Label selectors: requirements that must all hold.
 //!
-//! Knows nothing of text ([`grammar`]) or of LabelSelector objects
-//! ([`object`]). A [`Requirement`] that exists is valid.
+//! Knows nothing of text (`grammar`) or of LabelSelector objects
+//! (`object`). A [`Requirement`] that exists is valid.
 
 mod grammar;
 mod object;
