@@ -75,7 +75,9 @@ impl Form {
 
     fn rewrite(self, object: &mut Map<String, Value>) {
         if self == Self::V2 {
-            object.remove("default"); // upstream says them in v3 only
+            // Upstream's published document of v2 says neither.
+            object.remove("default");
+            object.remove("enum");
         }
         let Some(name) = object.get("$ref").and_then(Value::as_str) else {
             return;

@@ -214,6 +214,20 @@ fn merge_rules(schemas: &mut Schemas) -> Result<(), Box<dyn Error>> {
         };
         property["default"] = serde_json::from_str(&default)?;
     }
+    for ((name, field), values) in tables::enums()? {
+        let schema = schemas.get_mut(&name);
+        let property = schema.and_then(|one| one.get_mut("properties")?.get_mut(&field));
+        let Some(property) = property else {
+            return Err(format!("tables/enums.tsv: no {field} in {name}").into());
+        };
+        let mut inner = ["items", "additionalProperties"].into_iter();
+        let inner = inner.find(|inner| property.get(inner).is_some());
+        let of = match inner {
+            Some(inner) => &mut property[inner],
+            None => property,
+        };
+        of["enum"] = json!(values);
+    }
     for (name, (discriminator, fields)) in tables::unions()? {
         let Some(schema) = schemas.get_mut(&name) else {
             continue;

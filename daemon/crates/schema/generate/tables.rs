@@ -188,6 +188,15 @@ pub(crate) fn parameters() -> Result<BTreeMap<String, Vec<Parameter>>> {
     Ok(all)
 }
 
+/// `enums.tsv`: the values that a string may have, by definition and field.
+pub(crate) fn enums() -> Result<BTreeMap<(String, String), Vec<String>>> {
+    let of = |row: Vec<String>| {
+        let values = row[2].split(',').map(str::to_owned).collect(); // "" may be one
+        ((row[0].clone(), row[1].clone()), values)
+    };
+    Ok(rows("enums.tsv", 3)?.into_iter().map(of).collect())
+}
+
 /// `required.tsv`: the required fields of definitions of which the crate says others.
 pub(crate) fn required() -> Result<BTreeMap<String, Vec<String>>> {
     let of = |row: Vec<String>| (row[0].clone(), words(&row[1]));

@@ -26,6 +26,7 @@
 //! | `merging.tsv` | list types, map types, merge keys, patch strategies | upstream's OpenAPI |
 //! | `defaults.tsv` | defaults of fields that are merge keys | upstream's Go types |
 //! | `required.tsv` | required fields, where the crate says others | upstream's OpenAPI |
+//! | `enums.tsv` | values of enumerations | upstream's Go types |
 //! | `unions.tsv` | discriminators | upstream's OpenAPI |
 //! | `parameters.tsv` | parameters of operations; the words are ours | |
 //!
@@ -42,9 +43,9 @@
 //! | no `/logs/` | not served |
 //! | `DeleteOptions` and `WatchEvent` name only groups and versions that are served | |
 //!
-//! OpenAPI v3 has the same definitions and operations, and lacks what upstream writes there alone:
-//! `default` (but for merge keys) and `enum`, so `kubectl explain` does not list the values of an
-//! enumeration. Hashes are of another length than upstream's; clients do not read them.
+//! OpenAPI v3 has the same definitions and operations. Of what upstream writes there alone it has
+//! `enum`, but not the paragraph `Possible enum values` of descriptions, and `default` for merge
+//! keys only. Hashes are of another length than upstream's; clients do not read them.
 //!
 //! # How checks differ from upstream's decoder
 //! | difference | why |
