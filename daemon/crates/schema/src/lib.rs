@@ -60,6 +60,7 @@ pub mod check;
 #[cfg(test)]
 mod check_test;
 pub mod discovery;
+mod instant;
 pub mod limits;
 pub mod openapi;
 pub mod resource;
