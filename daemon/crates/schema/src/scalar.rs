@@ -16,14 +16,12 @@ pub(crate) fn wrong_scalar(
     value: &Value,
     shape: Shape<'_>,
 ) -> Option<Result<(String, &'static str), String>> {
+    let wrong_amount = |text: &str| wrong_quantity(text).map(|said| Err(said.to_owned()));
     let other = || Some(Ok((kind_of(value).to_owned(), go_type(shape))));
     match (shape, value) {
-        (Shape::String(Format::Quantity), Value::String(text)) => {
-            // As upstream, "" is zero nowhere but in what was never set: it does not parse.
-            (!is_quantity(text)).then(|| Err(NOT_A_QUANTITY.to_owned()))
-        }
+        (Shape::String(Format::Quantity), Value::String(text)) => wrong_amount(text),
         (Shape::String(Format::Quantity), Value::Number(number)) => {
-            (!is_quantity(&number.to_string())).then(|| Err(NOT_A_QUANTITY.to_owned()))
+            wrong_amount(&number.to_string())
         }
         (Shape::String(Format::Quantity), _) => Some(Err(NOT_A_QUANTITY.to_owned())),
         (Shape::String(Format::DateTime), Value::String(text)) => wrong_time(text).map(Err),
@@ -67,35 +65,31 @@ fn fits(number: &Number, format: Format) -> bool {
 
 const NOT_A_QUANTITY: &str = "quantities must match the regular expression \
     '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const NO_SUFFIX: &str = "unable to parse quantity's suffix";
 
-const SUFFIXES: [&str; 19] = [
-    "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e", "E",
-    "i",
+const SUFFIXES: [&str; 16] = [
+    "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei",
 ];
 
-fn is_quantity(text: &str) -> bool {
+/// Reads as upstream does, which takes a missing number for zero: `.` and `Ki` are quantities.
+fn wrong_quantity(text: &str) -> Option<&'static str> {
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    let text = text.trim();
+    if text.is_empty() {
+        return Some(NOT_A_QUANTITY);
+    }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let digits = unsigned.len()
-        - unsigned
-            .trim_start_matches(|c: char| c.is_ascii_digit())
-            .len();
-    let (whole, rest) = unsigned.split_at(digits);
-    let (fraction, suffix) = match rest.strip_prefix('.') {
-        Some(rest) => {
-            let end = rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-            rest.split_at(rest.len() - end)
-        }
-        None => ("", rest),
-    };
-    if whole.is_empty() && fraction.is_empty() {
-        return false;
+    let rest = unsigned.trim_start_matches(is_digit);
+    let fraction = rest.strip_prefix('.');
+    let suffix = fraction.map_or(rest, |rest| rest.trim_start_matches(is_digit));
+    let rest = suffix.trim_start_matches(|letter| "eEinumkKMGTP".contains(letter));
+    let rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+    if !rest.trim_start_matches(is_digit).is_empty() {
+        return Some(NOT_A_QUANTITY);
     }
     let exponent = suffix.strip_prefix(['e', 'E']);
-    let exponent = exponent.map(|rest| rest.strip_prefix(['+', '-']).unwrap_or(rest));
-    match exponent {
-        Some(digits) if !digits.is_empty() => digits.parse::<i32>().is_ok(),
-        _ => suffix != "i" && suffix != "e" && SUFFIXES.contains(&suffix),
-    }
+    let exponent = exponent.is_some_and(|number| number.parse::<i64>().is_ok());
+    (!exponent && !SUFFIXES.contains(&suffix)).then_some(NO_SUFFIX)
 }
 
 /// The place of the first byte that is no base64, as Go counts; new lines do not matter.
@@ -120,15 +114,25 @@ mod tests {
 
     #[test]
     fn quantities_are_told_from_what_only_looks_like_them() {
-        for good in [
-            "1", "0.5", ".5", "1.", "-3", "+1Gi", "100m", "1e3", "1E-3", "1E", "5Ki", "12n",
-        ] {
-            assert!(is_quantity(good), "{good}");
+        let good = [
+            "1", "0.5", ".5", "1.", "-3", "+1Gi", "100m", "1e3", "1E-3", "1E", "5Ki", "12n", " 1 ",
+        ];
+        for good in good {
+            assert_eq!(wrong_quantity(good), None, "{good}");
+        }
+        for bad in ["", "1 Gi", "abc", "1.2.3", "1KiB", "1m5x"] {
+            assert_eq!(wrong_quantity(bad), Some(NOT_A_QUANTITY), "{bad}");
         }
         for bad in [
-            "", ".", "1 Gi", "1i", "1e", "abc", "1.2.3", "--1", "1KiB", "1ki",
+            "--1",
+            "1i",
+            "1e",
+            "1ki",
+            "1mm",
+            "1m5",
+            "1e99999999999999999999",
         ] {
-            assert!(!is_quantity(bad), "{bad}");
+            assert_eq!(wrong_quantity(bad), Some(NO_SUFFIX), "{bad}");
         }
     }
 
