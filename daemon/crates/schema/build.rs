@@ -9,8 +9,12 @@ use std::path::PathBuf;
 mod build;
 #[path = "generate/documents.rs"]
 mod documents;
+#[path = "generate/outside.rs"]
+mod outside;
 #[path = "generate/pack.rs"]
 mod pack;
+#[path = "generate/parameters.rs"]
+mod parameters;
 #[path = "generate/paths.rs"]
 mod paths;
 #[path = "generate/protobuf.rs"]
@@ -36,6 +40,8 @@ mod types;
 #[allow(unreachable_pub)]
 #[path = "src/version.rs"]
 mod version;
+#[path = "generate/words.rs"]
+mod words;
 
 fn main() -> Result<(), Box<dyn Error>> {
     for input in [
@@ -55,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let types = shapes::types(&schemas)?;
     std::fs::write(out.join("catalog.bin"), pack::catalog(&types, &resources)?)?;
 
-    let parameters = paths::Parameters(tables::parameters()?);
+    let parameters = parameters::Parameters(tables::parameters()?);
     let pieces = documents::documents(&schemas, &resources, &parameters)?;
     std::fs::write(out.join("openapi.bin"), &pieces.packed)?;
     std::fs::write(out.join("shelf.bin"), postcard::to_stdvec(&pieces.shelf)?)?;

@@ -9,13 +9,16 @@ use std::error::Error;
 
 use serde_json::{Map, Value};
 
+use crate::outside::outside as path_outside;
 use crate::pack::Pieces;
-use crate::paths::{self, Parameters, PathItem};
+use crate::parameters::Parameters;
+use crate::paths::{self, PathItem};
 use crate::protobuf;
 use crate::render::Form;
 use crate::resource::Resource;
 use crate::schemas::{Schemas, references};
 use crate::shelf::VERSION_2;
+use crate::words;
 
 struct Document {
     path: String,
@@ -49,13 +52,13 @@ pub(crate) fn documents(
         }
         let own = |one: &&Resource| one.group == group && one.version == version;
         let own: Vec<&Resource> = resources.iter().filter(own).collect();
-        let path = paths::root(group, version)
+        let path = words::root(group, version)
             .trim_start_matches('/')
             .to_owned();
         all.push(document(path, paths::paths(&own, parameters), schemas));
     }
     for path in outside {
-        let item = paths::outside(&format!("/{path}/"))?;
+        let item = path_outside(&format!("/{path}/"))?;
         all.push(document(path, vec![item], schemas));
     }
     let mut pieces = Pieces::default();

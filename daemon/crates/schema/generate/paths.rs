@@ -3,12 +3,11 @@
 //! Knows nothing about how documents write them. Invariant: an operation is described only if
 //! discovery shows its verb.
 
-use std::collections::BTreeMap;
-use std::error::Error;
-
+use crate::parameters::Parameters;
 use crate::resource::{Resource, Subresource};
 use crate::schemas::{list_definition, meta};
 use crate::tables::Parameter;
+use crate::words::{article, capital, group_name, root, small};
 
 /// A path, with what can be done there.
 pub(crate) struct PathItem {
@@ -37,9 +36,7 @@ pub(crate) struct Operation {
 }
 
 const ANY: &[&str] = &["*/*"];
-const JSON: &[&str] = &["application/json"];
-const KEY_SET: &[&str] = &["application/jwk-set+json"];
-const OBJECTS: &[&str] = &["application/json", "application/yaml"];
+pub(crate) const OBJECTS: &[&str] = &["application/json", "application/yaml"];
 const TEXT: &[&str] = &["text/plain", "application/json", "application/yaml"];
 const EVENTS: &[&str] = &[
     "application/json",
@@ -61,155 +58,6 @@ const CONNECTING: [(&str, &str); 7] = [
     ("post", "create"),
     ("put", "update"),
 ];
-
-/// The parameters of `tables/parameters.tsv`.
-pub(crate) struct Parameters(pub(crate) BTreeMap<String, Vec<Parameter>>);
-
-impl Parameters {
-    fn all(&self, of: &str) -> Vec<Parameter> {
-        self.0.get(of).cloned().unwrap_or_default()
-    }
-
-    fn some(&self, of: &str, names: &[&str]) -> Vec<Parameter> {
-        let mut all = self.all(of);
-        all.retain(|one| names.contains(&one.name.as_str()));
-        all
-    }
-
-    fn deletion(&self) -> Vec<Parameter> {
-        let mut all = self.some("write", &["dryRun"]);
-        all.extend(self.all("delete"));
-        all
-    }
-
-    fn deletion_of_many(&self) -> Vec<Parameter> {
-        let mut all = self.all("list");
-        all.retain(|one| !["allowWatchBookmarks", "watch"].contains(&one.name.as_str()));
-        all.extend(self.deletion());
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
-    }
-
-    fn of_path(&self, path: &str, kind: &str) -> Vec<Parameter> {
-        let mut all = Vec::new();
-        for name in ["name", "namespace", "path"] {
-            if path.contains(&format!("{{{name}}}")) {
-                all.extend(self.some("path", &[name]));
-            }
-        }
-        for one in &mut all {
-            one.description = one.description.replace("{kind}", kind);
-        }
-        all
-    }
-}
-
-/// The part of an operation's name that says which group: `RbacAuthorization`.
-fn group_name(group: &str) -> String {
-    if group.is_empty() {
-        return "Core".to_owned();
-    }
-    let group = group.strip_suffix(".k8s.io").unwrap_or(group);
-    group.split('.').map(capital).collect()
-}
-
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
-}
-
-fn small(word: &str) -> String {
-    let mut letters = word.chars();
-    let first = letters.next().map(|first| first.to_ascii_lowercase());
-    first.into_iter().chain(letters).collect()
-}
-
-/// `/api/v1`, `/apis/apps/v1`.
-pub(crate) fn root(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        format!("/api/{version}")
-    } else {
-        format!("/apis/{group}/{version}")
-    }
-}
-
-/// The path of `/api`, `/apis` and `/apis/G`, and of what belongs to no group.
-pub(crate) fn outside(path: &str) -> Result<PathItem, Box<dyn Error>> {
-    let (id, description, tag, consumes, produces, answer) = match path {
-        "/api/" => (
-            "getCoreAPIVersions".to_owned(),
-            "get available API versions",
-            "core".to_owned(),
-            OBJECTS,
-            OBJECTS,
-            Some(meta("APIVersions")),
-        ),
-        "/apis/" => (
-            "getAPIVersions".to_owned(),
-            "get available API versions",
-            "apis".to_owned(),
-            OBJECTS,
-            OBJECTS,
-            Some(meta("APIGroupList")),
-        ),
-        "/version/" => (
-            "getCodeVersion".to_owned(),
-            "get the version information for this server",
-            "version".to_owned(),
-            JSON,
-            JSON,
-            Some("io.k8s.apimachinery.pkg.version.Info".to_owned()),
-        ),
-        "/.well-known/openid-configuration/" => (
-            "getServiceAccountIssuerOpenIDConfiguration".to_owned(),
-            "get the OpenID configuration of the issuer of service account tokens",
-            "WellKnown".to_owned(),
-            &[][..],
-            JSON,
-            None,
-        ),
-        "/openid/v1/jwks/" => (
-            "getServiceAccountIssuerOpenIDKeyset".to_owned(),
-            "get the JSON Web Key Set of the issuer of service account tokens",
-            "openid".to_owned(),
-            &[][..],
-            KEY_SET,
-            None,
-        ),
-        _ => {
-            let group = path
-                .strip_prefix("/apis/")
-                .and_then(|rest| rest.strip_suffix('/'));
-            let name = group_name(group.ok_or_else(|| format!("what is {path}?"))?);
-            (
-                format!("get{name}APIGroup"),
-                "get information of a group",
-                small(&name),
-                OBJECTS,
-                OBJECTS,
-                Some(meta("APIGroup")),
-            )
-        }
-    };
-    Ok(PathItem {
-        path: path.to_owned(),
-        parameters: Vec::new(),
-        operations: vec![Operation {
-            method: "get",
-            id,
-            description: description.to_owned(),
-            tag,
-            action: None,
-            consumes,
-            body: None,
-            parameters: Vec::new(),
-            produces,
-            answers: vec![200],
-            answer,
-        }],
-    })
-}
 
 /// All paths of a group and version.
 pub(crate) fn paths(resources: &[&Resource], parameters: &Parameters) -> Vec<PathItem> {
@@ -552,13 +400,5 @@ impl Making<'_> {
             connect
         };
         methods.map(operation).collect()
-    }
-}
-
-fn article(kind: &str) -> &'static str {
-    if kind.starts_with(['A', 'E', 'I', 'O', 'U']) {
-        "an"
-    } else {
-        "a"
     }
 }
