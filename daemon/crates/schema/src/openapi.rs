@@ -246,7 +246,27 @@ mod tests {
             let body = &gzip[GZIP_HEAD.len()..gzip.len() - 8];
             let inflated = miniz_oxide::inflate::decompress_to_vec(body).unwrap();
             assert_eq!(inflated, bytes);
+            let tail = &gzip[gzip.len() - 8..];
+            assert_eq!(tail[..4], crc32(&bytes).to_le_bytes());
+            assert_eq!(tail[4..], (bytes.len() as u32).to_le_bytes());
         }
+    }
+
+    /// Bit by bit, as RFC 1952 defines it.
+    fn crc32(bytes: &[u8]) -> u32 {
+        let mut crc = u32::MAX;
+        for bit in bytes
+            .iter()
+            .flat_map(|byte| (0..8).map(move |place| byte >> place & 1))
+        {
+            let odd = (crc ^ u32::from(bit)) & 1 == 1;
+            crc = if odd {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            };
+        }
+        !crc
     }
 
     #[test]
