@@ -17,6 +17,6 @@ pub(crate) use compare::{Comparison, compare};
 pub(crate) use members::{ensure_named, members};
 pub(crate) use merge::merge;
 pub(crate) use reconcile::reconcile;
-pub(crate) use remove::remove;
+pub(crate) use remove::{Emptied, remove};
 pub use validate::Invalid;
 pub(crate) use validate::{Duplicates, validate};

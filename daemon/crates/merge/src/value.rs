@@ -64,6 +64,18 @@ fn exact(number: &Number) -> i128 {
         .unwrap_or_else(|| number.as_f64().unwrap_or_default() as i128)
 }
 
+/// A number as it is written: whole ones without a point.
+pub(crate) fn canonical(value: &Value) -> Value {
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    let whole = |number: f64| {
+        let integer = number as i64;
+        let fits = number.abs() < (1_i64 << 53) as f64 && integer as f64 == number;
+        fits.then(|| Value::from(integer))
+    };
+    let float = value.as_f64().filter(|_| value.is_f64());
+    float.and_then(whole).unwrap_or_else(|| value.clone())
+}
+
 /// As a part of a path: `"text"`, `80`.
 pub(crate) fn printed(value: &Value) -> String {
     match value {
@@ -79,7 +91,7 @@ pub(crate) fn printed(value: &Value) -> String {
                 .map(|(key, field)| format!("{key}={}", printed(field)))
                 .collect()
         }
-        scalar => scalar.to_string(),
+        scalar => canonical(scalar).to_string(),
     }
 }
 
@@ -102,6 +114,9 @@ mod tests {
             &json!(9_223_372_036_854_775_808_u64)
         ));
         assert!(!same(&json!("1"), &json!(1)));
+        assert_eq!(canonical(&json!(2.0)).to_string(), "2");
+        assert_eq!(canonical(&json!(2.5)).to_string(), "2.5");
+        assert_eq!(canonical(&json!(1e300)), json!(1e300));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::fields::Set;
 use crate::managers::{Manager, Managers, Owned};
-use crate::typed::{Comparison, Model, ensure_named, members, remove};
+use crate::typed::{Comparison, Emptied, Model, ensure_named, members, remove};
 
 pub(super) fn nothing(api_version: &str) -> Owned {
     Owned {
@@ -68,20 +68,21 @@ pub(super) fn prune(model: Model<'_>, merged: &Value, before: &Set, managers: &M
     if before.is_empty() {
         return merged.clone();
     }
-    let without =
-        |gone: &Set| remove(model, merged, gone).unwrap_or_else(|| Value::Object(Map::new()));
     let all_of = |value: &Value| ensure_named(&members(model, value), model);
+    let left_without = |gone: &Set| all_of(&remove(model, merged, gone, Emptied::Null));
 
     let before = ensure_named(before, model);
     let there = all_of(merged);
-    let left = all_of(&without(&before));
+    let left = left_without(&before);
 
     // Back comes what anybody owns.
     let owned = managers.owned.values();
     let owned = owned.fold(Set::default(), |all, owned| all.union(owned.set.clone()));
     let kept = left.union(ensure_named(&owned, model));
-    let left = all_of(&without(&there.difference(&kept)));
+    let left = left_without(&there.difference(&kept));
 
-    // And what went with a list or map, but was never the applier's.
-    without(&there.difference(&left).intersection(&before))
+    // And what went with a list or map, but was never the applier's. Upstream leaves null where
+    // all of a list or map went and it is still owned; an empty one is what its owner said.
+    let gone = there.difference(&left).intersection(&before);
+    remove(model, merged, &gone, Emptied::Empty)
 }

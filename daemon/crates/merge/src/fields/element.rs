@@ -51,10 +51,11 @@ impl Element {
         match self {
             Self::Field(name) => format!("f:{name}"),
             Self::Key(keys) => {
-                let keys: Map<String, Value> = keys.iter().cloned().collect();
-                format!("k:{}", Value::Object(keys))
+                let keys = keys.iter();
+                let keys = keys.map(|(name, key)| (name.clone(), value::canonical(key)));
+                format!("k:{}", Value::Object(keys.collect()))
             }
-            Self::Value(value) => format!("v:{value}"),
+            Self::Value(value) => format!("v:{}", value::canonical(value)),
             Self::Index(index) => format!("i:{index}"),
         }
     }
