@@ -8,7 +8,9 @@
 mod blank;
 mod last_applied;
 mod ownership;
+mod scale;
 mod times;
+mod user_agent;
 
 use serde_json::{Map, Value};
 use skerry_schema::Type;
@@ -17,7 +19,9 @@ use thiserror::Error;
 pub use crate::conflict::{Conflict, Conflicts};
 pub use crate::managers::{BadManagers, Manager, Operation};
 pub use crate::typed::Invalid;
+pub use scale::{owners_from_scale, owners_to_scale};
 pub use times::keep_times;
+pub use user_agent::manager_or_user_agent;
 
 use crate::fields::Set;
 use crate::limits::UPDATE_MANAGERS_MAX;

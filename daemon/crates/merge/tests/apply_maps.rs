@@ -5,6 +5,7 @@ mod stage;
 use serde_json::json;
 use skerry_merge::apply::{Write, apply, update};
 use skerry_merge::fields::Set;
+use skerry_merge::without_nulls;
 use skerry_schema::{Builder, FieldSpec, Format, Types};
 use stage::{Stage, config};
 
@@ -166,6 +167,26 @@ fn what_no_type_describes_is_owned_key_by_key_and_lists_as_a_whole() {
         json!({"any": {"k": null}}),
         &[("u", json!({"f:any": {".": {}, "f:k": {}}}))],
     );
+}
+
+#[test]
+fn nulls_go_as_upstreams_own_kinds_lose_them() {
+    let types = stage::types();
+    let object = config(json!({
+        "text": null,
+        "map": {"a": null, "b": "1"},
+        "any": {"x": null},
+        "items": [{"name": "x", "value": null}, null],
+        "pair": null,
+        "number": [null],
+    }));
+    let expected = config(json!({
+        "map": {"a": "", "b": "1"},
+        "any": {"x": null},
+        "items": [{"name": "x"}, {}],
+        "number": [null],
+    }));
+    assert_eq!(without_nulls(object, stage::thing(&types)), expected);
 }
 
 /// The same field, granular or atomic.
