@@ -134,5 +134,6 @@ pub(crate) fn own_options() -> WriteOptions {
         field_manager: String::new(),
         field_validation: FieldValidation::Ignore,
         force: false,
+        applied: false,
     }
 }

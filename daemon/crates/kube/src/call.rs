@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::Value;
-use skerry_schema::{Resource, Subresource};
+use skerry_schema::{Resource, Subresource, Types};
 
-use crate::decode::{self, Decoded};
+use crate::decode;
 use crate::error::{About, ApiError};
 use crate::negotiate::Form;
 use crate::object;
@@ -94,8 +94,12 @@ impl Call {
     }
 
     /// The object in the body, of the kind that the path takes.
-    pub(crate) fn object(&self, validation: FieldValidation) -> Result<Value, ApiError> {
-        let (group, version, kind) = self.kind();
+    pub(crate) fn object(
+        &self,
+        types: &Types,
+        validation: FieldValidation,
+    ) -> Result<Value, ApiError> {
+        let kind = self.kind().2;
         let decoded =
             decode::decode(&self.media_type, &self.body).map_err(|error| match error.code {
                 400 => ApiError::bad_request(format!(
@@ -104,14 +108,48 @@ impl Call {
                 )),
                 _ => error,
             })?;
-        let Decoded {
-            mut value,
-            duplicates,
-        } = decoded;
-        self.judge(&duplicates, validation, version, kind)?;
-        conform(&mut value, group, version, kind)?;
-        object::shaped(&mut value)?;
+        let duplicates = decoded.duplicates.iter();
+        let mut faults: Vec<String> = duplicates
+            .map(|path| format!("duplicate field {path:?}"))
+            .collect();
+        let mut value = decoded.value;
+        self.check(&mut value, types, validation, &mut faults)?;
         Ok(value)
+    }
+
+    /// Makes sure that a value is an object of the kind that the path takes, with no field that
+    /// this has not.
+    pub(crate) fn check(
+        &self,
+        value: &mut Value,
+        types: &Types,
+        validation: FieldValidation,
+        faults: &mut Vec<String>,
+    ) -> Result<(), ApiError> {
+        let (group, version, kind) = self.kind();
+        conform(value, group, version, kind)?;
+        if let Some(of) = types.definition(self.definition()) {
+            match skerry_schema::check(value, of) {
+                Ok(unknown) => faults.extend(unknown.iter().map(ToString::to_string)),
+                Err(wrong) => {
+                    return Err(ApiError::bad_request(format!(
+                        "{kind} in version {version:?} cannot be handled as a {kind}: {wrong}"
+                    )));
+                }
+            }
+            skerry_schema::prune(value, of);
+            skerry_schema::drop_nulls(value, of);
+        }
+        object::shaped(value)?;
+        self.complain(faults, validation, version, kind)
+    }
+
+    /// The name of the type of the bodies that the path takes.
+    pub(crate) fn definition(&self) -> &str {
+        match self.subresource() {
+            Some(sub) if !sub.definition.is_empty() => &sub.definition,
+            _ => &self.resource.definition,
+        }
     }
 
     /// Group, version and kind of the bodies that the path takes.
@@ -125,22 +163,8 @@ impl Call {
         }
     }
 
-    fn judge(
-        &self,
-        duplicates: &[String],
-        validation: FieldValidation,
-        version: &str,
-        kind: &str,
-    ) -> Result<(), ApiError> {
-        let found: Vec<String> = duplicates
-            .iter()
-            .map(|path| format!("duplicate field {path:?}"))
-            .collect();
-        self.complain(&found, validation, version, kind)
-    }
-
     /// Refuses, tells or forgets what is wrong with the fields of a body.
-    pub(crate) fn complain(
+    fn complain(
         &self,
         found: &[String],
         validation: FieldValidation,

@@ -212,3 +212,6 @@ pub(crate) fn goes_now(resource: &Resource, object: &Value) -> bool {
         && !holds_on(resource, object)
         && left.and_then(Value::as_i64).unwrap_or(0) == 0
 }
+
+/// Fills in what the client has left out.
+pub(crate) fn set_defaults(_resource: &Resource, _object: &mut Value) {}

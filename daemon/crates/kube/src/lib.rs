@@ -28,6 +28,7 @@ mod kind;
 pub mod limits;
 mod negotiate;
 mod object;
+mod openapi;
 mod options;
 mod query;
 mod registry;

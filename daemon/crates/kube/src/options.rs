@@ -24,9 +24,11 @@ pub(crate) struct WriteOptions {
     pub(crate) field_manager: String,
     pub(crate) field_validation: FieldValidation,
     pub(crate) force: bool,
+    /// The object is what an apply has made, with its owners.
+    pub(crate) applied: bool,
 }
 
-fn invalid(kind: &str, field: &str, reason: &str, message: String) -> ApiError {
+pub(crate) fn invalid(kind: &str, field: &str, reason: &str, message: String) -> ApiError {
     let about = About {
         group: "meta.k8s.io",
         resource: kind,
@@ -74,6 +76,7 @@ impl WriteOptions {
             field_manager: field_manager.to_owned(),
             field_validation,
             force: query.switch("force"),
+            applied: false,
         })
     }
 }

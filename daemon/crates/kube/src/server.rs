@@ -21,7 +21,7 @@ use crate::negotiate::{Asked, Form, negotiate};
 use crate::query::Query;
 use crate::route::{RequestInfo, route};
 use crate::storage::{Datastore, Storage};
-use crate::{bootstrap, decode, registry};
+use crate::{bootstrap, decode, openapi, registry};
 
 /// What can be set.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl Api {
                 shape: crate::negotiate::Shape::Plain,
                 ..error_form
             };
-            return self.document(&info, accept, form);
+            return self.document(&info, &head.headers, form);
         }
         let mut call = match self.call(info, query, user, form) {
             Ok(call) => call,
@@ -97,11 +97,15 @@ impl Api {
         }
     }
 
-    fn document(&self, info: &RequestInfo, accept: &str, form: Form) -> Response<Body> {
+    fn document(&self, info: &RequestInfo, headers: &HeaderMap, form: Form) -> Response<Body> {
         if !matches!(info.verb, "get" | "head") {
             return answer::refuse(&ApiError::method_not_allowed(), form, &[]);
         }
+        if let Some(response) = openapi::answer(&info.path, headers) {
+            return response;
+        }
         let address = &self.0.options.server_address;
+        let accept = text_of(headers, header::ACCEPT);
         match self.0.engine.document(&info.path, accept, address) {
             Ok(document) => answer::respond(document, form, &[]),
             Err(error) if error.code == 404 => not_found(),
@@ -166,6 +170,7 @@ impl Api {
             ("", "list") => engine.list(&call).await?,
             ("", "watch") => engine.watch(&call).await?,
             ("" | "status" | "finalize", "update") => engine.update(&call).await?,
+            ("" | "status", "patch") => engine.patch(&call).await?,
             ("", "delete") => engine.delete(&call).await?,
             ("", "deletecollection") => engine.delete_collection(&call).await?,
             (sub, verb) => {

@@ -4,6 +4,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The last second of the year 9999: later ones have no RFC 3339.
+pub(crate) const SECONDS_MAX: u64 = 253_402_300_799;
+
 /// The time since 1970.
 pub(crate) fn now() -> Duration {
     SystemTime::now()
@@ -13,7 +16,7 @@ pub(crate) fn now() -> Duration {
 
 /// `2006-01-02T15:04:05Z` (`metav1.Time`).
 pub(crate) fn rfc3339(since_1970: Duration) -> String {
-    let seconds = since_1970.as_secs();
+    let seconds = since_1970.as_secs().min(SECONDS_MAX);
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

@@ -4,6 +4,7 @@
 //! [`DEPTH_MAX`](crate::limits::DEPTH_MAX).
 
 mod json;
+mod protobuf;
 mod yaml;
 
 use bytes::{Bytes, BytesMut};
@@ -24,7 +25,7 @@ pub(crate) struct Decoded {
 }
 
 /// What bodies are accepted, for the message of a 415.
-const ACCEPTED: &str = "application/json, application/yaml";
+const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// Reads a whole body.
 pub(crate) async fn read<B>(body: B) -> Result<Bytes, ApiError>
@@ -79,6 +80,9 @@ pub(crate) fn decode(media_type: &str, body: &[u8]) -> Result<Decoded, ApiError>
     match media_type {
         "application/json" => json(body),
         "application/yaml" | "application/x-yaml" | "text/yaml" => yaml(body),
+        "application/vnd.kubernetes.protobuf" => {
+            protobuf::parse(body).map_err(|error| ApiError::bad_request(error.to_string()))
+        }
         _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
     }
 }

@@ -19,7 +19,7 @@ use crate::time;
 impl Engine {
     pub(crate) async fn create(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
         let options = WriteOptions::parse(&call.query, "CreateOptions")?;
-        let mut object = call.object(options.field_validation)?;
+        let mut object = call.object(&self.registry.types, options.field_validation)?;
         place(call, &mut object)?;
         let created = self.create_object(call, object, &options).await?;
         let encoder = Encoder::new(call.form, &call.resource);
@@ -51,7 +51,7 @@ impl Engine {
             let name = object::name(&object).to_owned();
             kind::validate_create(&call.resource, &object)
                 .map_err(|causes| invalid(call, &name, &causes))?;
-            self.note_manager(call, &mut object, None, options)?;
+            self.note_manager(call, &mut object, None, options);
             let key = registry::key(&call.resource, &call.info.namespace, &name);
             if options.dry_run {
                 match self.storage.get(&key)? {
@@ -124,7 +124,6 @@ fn new_metadata(object: &mut Value) {
         "selfLink",
         "resourceVersion",
         "generation",
-        "managedFields",
     ] {
         metadata.remove(field);
     }

@@ -19,7 +19,7 @@ use crate::verbs::create::{invalid, place};
 impl Engine {
     pub(crate) async fn update(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
         let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
-        let mut wanted = call.object(options.field_validation)?;
+        let mut wanted = call.object(&self.registry.types, options.field_validation)?;
         if object::name(&wanted).is_empty() {
             return Err(ApiError::bad_request(
                 "the name of the object (based on URL) was undeterminable: name must be provided",
@@ -69,8 +69,8 @@ impl Engine {
         kind::prepare_update(&call.resource, &info.subresource, &mut next, old);
         kind::validate_update(&call.resource, &info.subresource, &next, old)
             .map_err(|causes| invalid(call, &info.name, &causes))?;
-        self.note_manager(call, &mut next, Some(old), options)?;
         object::set_resource_version(&mut next, current.stored.revision);
+        self.note_manager(call, &mut next, Some(old), options);
         if next == *old {
             return Ok(Some(next));
         }
