@@ -1,16 +1,39 @@
-//! Who asks: what the client's certificate says.
+//! Who asks: what the client's certificate or its token says.
 //!
 //! Knows nothing about what may be done. Invariant: a name comes only out of a proof that was
 //! checked; whoever has shown none is anonymous.
 
+use http::{HeaderMap, header};
 use skerry_listen::Peer;
+use skerry_rbac::User;
 
-use crate::user::User;
+use crate::engine::Engine;
+use crate::error::ApiError;
+use crate::user;
 
-/// The user of a connection.
-pub(crate) fn authenticate(peer: &Peer) -> User {
-    match &peer.common_name {
-        Some(name) => User::authenticated(name.clone(), peer.organizations.clone()),
-        None => User::anonymous(),
+impl Engine {
+    /// The user of a request. A certificate comes before a token.
+    pub(crate) fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, ApiError> {
+        if let Some(name) = &peer.common_name {
+            return Ok(user::authenticated(
+                name.clone(),
+                peer.organizations.clone(),
+            ));
+        }
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Ok(user::anonymous());
+        };
+        let text = value.to_str().unwrap_or_default();
+        let (scheme, token) = text.split_once(' ').unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+            return Ok(user::anonymous());
+        }
+        match self.bearer(token.trim(), &[]) {
+            Ok((user, _)) => Ok(user),
+            Err(error) => {
+                tracing::debug!(%error, "a token was refused");
+                Err(ApiError::unauthorized())
+            }
+        }
     }
 }

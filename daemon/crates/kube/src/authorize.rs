@@ -1,57 +1,63 @@
 //! May the user do this.
 //!
-//! Invariant: what is not allowed is refused with upstream's words.
+//! Invariant: what is not allowed is refused with upstream's words; nobody is told more than that.
 
-use crate::error::{About, ApiError};
+use serde_json::{Map, Value};
+use skerry_rbac::{Attributes, Policies, Target, User};
+
+use crate::error::ApiError;
 use crate::route::RequestInfo;
-use crate::user::{MASTERS, User};
+use crate::user;
 
-/// Refuses what the user may not do.
-pub(crate) fn authorize(user: &User, info: &RequestInfo) -> Result<(), ApiError> {
-    if user.groups.iter().any(|group| group == MASTERS) {
-        return Ok(());
-    }
-    if user.is_anonymous() {
-        return Err(ApiError::unauthorized());
-    }
-    Err(forbidden(user, info))
-}
-
-/// As upstream says it.
-pub(crate) fn forbidden(user: &User, info: &RequestInfo) -> ApiError {
-    let name = &user.name;
-    if !info.is_resource {
-        let (verb, path) = (info.verb, &info.path);
-        let why = format!("User {name:?} cannot {verb} path {path:?}");
-        let mut error = ApiError::forbidden(
-            About {
-                group: "",
-                resource: "",
-                name: "",
-            },
-            &why,
-        );
-        error.message = format!("forbidden: {why}");
-        return error;
-    }
-    let resource = match info.subresource.as_str() {
-        "" => info.resource.clone(),
-        sub => format!("{}/{sub}", info.resource),
-    };
-    let place = match info.namespace.as_str() {
-        "" => "at the cluster scope".to_owned(),
-        namespace => format!("in the namespace {namespace:?}"),
-    };
-    let why = format!(
-        "User {name:?} cannot {} resource {resource:?} in API group {:?} {place}",
-        info.verb, info.group
-    );
-    ApiError::forbidden(
-        About {
+/// What a request wants to do.
+pub(crate) fn attributes<'a>(user: &'a User, info: &'a RequestInfo) -> Attributes<'a> {
+    let target = match info.is_resource {
+        false => Target::Path(&info.path),
+        true => Target::Resource {
             group: &info.group,
             resource: &info.resource,
+            subresource: &info.subresource,
             name: &info.name,
+            namespace: &info.namespace,
         },
-        &why,
-    )
+    };
+    Attributes::new(user, info.verb, target)
+}
+
+/// Refuses what the user may not do.
+pub(crate) fn authorize(
+    policies: &Policies,
+    user: &User,
+    info: &RequestInfo,
+) -> Result<(), ApiError> {
+    if user::is_anonymous(user) {
+        // Health is answered before anybody asks who it is.
+        return Err(ApiError::unauthorized());
+    }
+    permit(policies, &attributes(user, info))
+}
+
+/// Refuses what is not allowed.
+pub(crate) fn permit(policies: &Policies, wanted: &Attributes<'_>) -> Result<(), ApiError> {
+    let decision = policies.authorize(wanted);
+    if decision.allowed {
+        return Ok(());
+    }
+    let mut error = ApiError::new(403, "Forbidden", wanted.forbidden(&decision.reason));
+    let mut details = Map::new();
+    if let Target::Resource {
+        group,
+        resource,
+        name,
+        ..
+    } = wanted.target
+    {
+        for (key, value) in [("group", group), ("kind", resource), ("name", name)] {
+            if !value.is_empty() {
+                details.insert(key.into(), value.into());
+            }
+        }
+    }
+    error.details = Some(Box::new(Value::Object(details)));
+    Err(error)
 }

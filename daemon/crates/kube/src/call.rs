@@ -14,7 +14,7 @@ use crate::options::FieldValidation;
 use crate::query::Query;
 use crate::registry;
 use crate::route::RequestInfo;
-use crate::user::User;
+use skerry_rbac::User;
 
 /// See the module.
 pub(crate) struct Call {

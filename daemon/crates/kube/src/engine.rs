@@ -10,12 +10,16 @@ use crate::decode;
 use crate::error::ApiError;
 use crate::object;
 use crate::registry::{self, Registry};
+use crate::roles::Roles;
 use crate::storage::{Freshness, Outcome, Storage, Stored, Write};
+use crate::tokens::Tokens;
 
 /// See the module.
 pub(crate) struct Engine {
     pub(crate) storage: Storage,
     pub(crate) registry: Registry,
+    pub(crate) roles: Roles,
+    pub(crate) tokens: Option<Tokens>,
 }
 
 /// An object and what the store knows of it.
@@ -31,10 +35,12 @@ pub(crate) const STALE: &str =
     "the cluster has no quorum: this is this server's own state and may be old";
 
 impl Engine {
-    pub(crate) fn new(storage: Storage, catalog: Catalog) -> Arc<Engine> {
+    pub(crate) fn new(storage: Storage, catalog: Catalog, tokens: Option<Tokens>) -> Arc<Engine> {
         Arc::new(Engine {
             storage,
             registry: Registry::new(catalog),
+            roles: Roles::default(),
+            tokens,
         })
     }
 

@@ -5,66 +5,49 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use skerry_kinds::FieldError;
 use skerry_schema::Resource;
 
+use crate::error::ApiError;
 use crate::object;
 
 /// The `columnDefinitions` of a kind's Table.
-pub(crate) fn columns(_resource: &Resource) -> Value {
-    json!([
-        {"name": "Name", "type": "string", "format": "name", "description": "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names", "priority": 0},
-        {"name": "Created At", "type": "date", "format": "", "description": "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata", "priority": 0},
-    ])
+pub(crate) fn columns(resource: &Resource) -> Value {
+    let columns = skerry_kinds::columns(&resource.group, &resource.kind).iter();
+    let columns = columns.map(|column| {
+        json!({
+            "name": column.name,
+            "type": column.kind,
+            "format": column.format,
+            "description": column.description,
+            "priority": column.priority,
+        })
+    });
+    columns.collect()
 }
 
-/// The cells of an object's row.
-pub(crate) fn cells(_resource: &Resource, object: &Value, _now: Duration) -> Vec<Value> {
-    vec![
-        object::name(object).into(),
-        object::text(object, "creationTimestamp").into(),
-    ]
+/// The cells of an object's row, and its conditions.
+pub(crate) fn cells(
+    resource: &Resource,
+    object: &Value,
+    now: Duration,
+) -> (Vec<Value>, Vec<Value>) {
+    let (group, kind) = (&resource.group, &resource.kind);
+    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    (
+        skerry_kinds::cells(group, kind, object, now_ms),
+        skerry_kinds::row_conditions(group, kind, object),
+    )
+}
+
+/// Fills in what the client has left out.
+pub(crate) fn set_defaults(resource: &Resource, object: &mut Value) {
+    skerry_kinds::set_defaults(&resource.group, &resource.kind, object);
 }
 
 /// What a new object gets before it is stored.
 pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
-    if resource.group.is_empty() && resource.kind == "Namespace" {
-        object::fields_of(object, "spec").insert("finalizers".into(), json!(["kubernetes"]));
-        object["status"] = json!({"phase": "Active"});
-    }
-}
-
-/// Reason, message and field of what is wrong with an object.
-pub(crate) type Cause = (String, String, String);
-
-/// What is wrong with a new object.
-pub(crate) fn validate_create(_resource: &Resource, object: &Value) -> Result<(), Vec<Cause>> {
-    let name = object::name(object);
-    if name.is_empty() {
-        let message = "Required value: name or generateName is required".to_owned();
-        let reason = "FieldValueRequired".to_owned();
-        return Err(vec![(reason, message, "metadata.name".into())]);
-    }
-    let causes: Vec<Cause> = skerry_selector::name::dns_subdomain(name)
-        .into_iter()
-        .map(|why| {
-            let message = format!("Invalid value: {name:?}: {why}");
-            ("FieldValueInvalid".into(), message, "metadata.name".into())
-        })
-        .collect();
-    match causes.is_empty() {
-        true => Ok(()),
-        false => Err(causes),
-    }
-}
-
-/// What is wrong with another state of an object.
-pub(crate) fn validate_update(
-    _resource: &Resource,
-    _subresource: &str,
-    _next: &Value,
-    _old: &Value,
-) -> Result<(), Vec<Cause>> {
-    Ok(())
+    skerry_kinds::prepare_create(&resource.group, &resource.kind, object);
 }
 
 /// What another state takes over from the one before it.
@@ -74,58 +57,39 @@ pub(crate) fn prepare_update(
     next: &mut Value,
     old: &Value,
 ) {
-    let is_namespace = is(resource, "", "Namespace");
-    match subresource {
-        "" => copy(old, next, "status"),
-        "status" => {
-            let status = next.get("status").cloned();
-            let managed = object::metadata(next).get("managedFields").cloned();
-            *next = old.clone();
-            if let Some(status) = status {
-                next["status"] = status;
-            }
-            if let Some(managed) = managed {
-                object::metadata_mut(next).insert("managedFields".into(), managed);
-            }
-        }
-        "finalize" if is_namespace => {
-            let finalizers = next
-                .get("spec")
-                .and_then(|spec| spec.get("finalizers"))
-                .cloned();
-            *next = old.clone();
-            let spec = object::fields_of(next, "spec");
-            match finalizers {
-                Some(finalizers) => _ = spec.insert("finalizers".into(), finalizers),
-                None => _ = spec.remove("finalizers"),
-            }
-            return;
-        }
-        _ => {}
-    }
-    if is_namespace {
-        let finalizers = old
-            .get("spec")
-            .and_then(|spec| spec.get("finalizers"))
-            .cloned();
-        let spec = object::fields_of(next, "spec");
-        match finalizers {
-            Some(finalizers) => _ = spec.insert("finalizers".into(), finalizers),
-            None => _ = spec.remove("finalizers"),
-        }
-    }
-    let generation = object::generation(old);
-    if generation > 0 && next.get("spec") != old.get("spec") {
-        object::metadata_mut(next).insert("generation".into(), (generation + 1).into());
-    }
+    let (group, kind) = (&resource.group, &resource.kind);
+    skerry_kinds::prepare_update(group, kind, subresource, next, old);
 }
 
-fn copy(from: &Value, to: &mut Value, field: &str) {
-    let Value::Object(fields) = to else { return };
-    match from.get(field) {
-        Some(value) => _ = fields.insert(field.into(), value.clone()),
-        None => _ = fields.remove(field),
+/// Refuses a new object that is not as it should be.
+pub(crate) fn validate_create(resource: &Resource, object: &Value) -> Result<(), ApiError> {
+    let (group, kind) = (&resource.group, &resource.kind);
+    let errors = skerry_kinds::validate_create(group, kind, resource.namespaced, object);
+    judge(resource, object, &errors)
+}
+
+/// Refuses another state of an object that is not as it should be.
+pub(crate) fn validate_update(
+    resource: &Resource,
+    subresource: &str,
+    next: &Value,
+    old: &Value,
+) -> Result<(), ApiError> {
+    let (group, kind) = (&resource.group, &resource.kind);
+    let errors = skerry_kinds::validate_update(group, kind, subresource, next, old);
+    judge(resource, next, &errors)
+}
+
+fn judge(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<(), ApiError> {
+    if errors.is_empty() {
+        return Ok(());
     }
+    let name = object::name(object);
+    let status = skerry_kinds::invalid_status(&resource.group, &resource.kind, name, errors);
+    let message = status["message"].as_str().unwrap_or_default();
+    let mut error = ApiError::new(422, "Invalid", message);
+    error.details = Some(Box::new(status["details"].clone()));
+    Err(error)
 }
 
 fn is(resource: &Resource, group: &str, kind: &str) -> bool {
@@ -212,6 +176,3 @@ pub(crate) fn goes_now(resource: &Resource, object: &Value) -> bool {
         && !holds_on(resource, object)
         && left.and_then(Value::as_i64).unwrap_or(0) == 0
 }
-
-/// Fills in what the client has left out.
-pub(crate) fn set_defaults(_resource: &Resource, _object: &mut Value) {}

@@ -62,3 +62,6 @@ pub const NAME_TRIES_MAX: usize = 8;
 
 /// Answers smaller than this are not worth compressing.
 pub const GZIP_BYTES_MIN: usize = 128 << 10;
+
+/// How often history is compacted, and how old it is then.
+pub const COMPACTION_INTERVAL: Duration = Duration::from_secs(300);

@@ -11,7 +11,6 @@ use skerry_listen::Peer;
 use tokio::sync::Semaphore;
 
 use crate::answer::{self, Answer, Body};
-use crate::authenticate::authenticate;
 use crate::authorize::authorize;
 use crate::call::Call;
 use crate::engine::Engine;
@@ -21,14 +20,20 @@ use crate::negotiate::{Asked, Form, negotiate};
 use crate::query::Query;
 use crate::route::{RequestInfo, route};
 use crate::storage::{Datastore, Storage};
-use crate::{bootstrap, decode, openapi, registry};
+use crate::tokens::Tokens;
+use crate::{controllers, decode, openapi, registry, roles};
 
 /// What can be set.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `host:port` that discovery tells clients.
     pub server_address: String,
+    /// The private key, as PEM, that signs service account tokens; none are known without it.
+    pub service_key: Option<String>,
 }
+
+/// Who issues service account tokens: upstream's name for a cluster's own API server.
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// The Kubernetes API of one member. Clones are handles to the same one.
 #[derive(Clone)]
@@ -44,8 +49,13 @@ impl Api {
     /// Serves the state of `datastore`. Needs a runtime, on which its own tasks run.
     pub fn start(datastore: Arc<dyn Datastore>, options: Options) -> Api {
         let storage = Storage::new(datastore);
-        let engine = Engine::new(storage, skerry_schema::built_in());
-        tokio::spawn(bootstrap::run(Arc::clone(&engine)));
+        let tokens = options
+            .service_key
+            .as_deref()
+            .and_then(|pem| Tokens::new(pem, ISSUER));
+        let engine = Engine::new(storage, skerry_schema::built_in(), tokens);
+        tokio::spawn(controllers::run(Arc::clone(&engine)));
+        tokio::spawn(roles::follow(Arc::clone(&engine)));
         Api(Arc::new(Inner {
             engine,
             options,
@@ -73,8 +83,12 @@ impl Api {
         let error_form = form.as_ref().copied().unwrap_or(Form::PLAIN);
 
         let info = route(&head.method, head.uri.path(), &query);
-        let user = authenticate(peer);
-        if let Err(error) = authorize(&user, &info) {
+        let user = match self.0.engine.authenticate(peer, &head.headers) {
+            Ok(user) => user,
+            Err(error) => return answer::refuse(&error, error_form, &[]),
+        };
+        let permitted = authorize(&self.0.engine.roles.policies(), &user, &info);
+        if let Err(error) = permitted {
             return answer::refuse(&error, error_form, &[]);
         }
         if !info.is_resource {
@@ -106,6 +120,10 @@ impl Api {
         }
         let address = &self.0.options.server_address;
         let accept = text_of(headers, header::ACCEPT);
+        let tokens = self.0.engine.tokens.as_ref();
+        if let Some(document) = tokens.and_then(|tokens| tokens.document(&info.path, address)) {
+            return answer::respond(Answer::Object(200, document), form, &[]);
+        }
         match self.0.engine.document(&info.path, accept, address) {
             Ok(document) => answer::respond(document, form, &[]),
             Err(error) if error.code == 404 => not_found(),
@@ -118,7 +136,7 @@ impl Api {
         &self,
         info: RequestInfo,
         query: Query,
-        user: crate::user::User,
+        user: skerry_rbac::User,
         form: Result<Form, ApiError>,
     ) -> Result<Call, ApiError> {
         let registry = &self.0.engine.registry;
@@ -165,12 +183,16 @@ impl Api {
         call.body = decode::read(body).await?;
         let engine = &self.0.engine;
         let answer = match (call.info.subresource.as_str(), call.info.verb) {
+            ("", "create") if call.resource.storage_prefix.is_empty() => engine.review(&call)?,
             ("", "create") => engine.create(&call).await?,
-            ("" | "status", "get") => engine.get(&call).await?,
+            (sub, "get") if is_plain(sub) => engine.get(&call).await?,
             ("", "list") => engine.list(&call).await?,
             ("", "watch") => engine.watch(&call).await?,
-            ("" | "status" | "finalize", "update") => engine.update(&call).await?,
-            ("" | "status", "patch") => engine.patch(&call).await?,
+            ("scale", "get") => engine.get_scale(&call).await?,
+            ("scale", "update" | "patch") => engine.set_scale(&call).await?,
+            ("token", "create") => engine.token_request(&call)?,
+            (sub, "update") if is_plain(sub) => engine.update(&call).await?,
+            (sub, "patch") if is_plain(sub) => engine.patch(&call).await?,
             ("", "delete") => engine.delete(&call).await?,
             ("", "deletecollection") => engine.delete_collection(&call).await?,
             (sub, verb) => {
@@ -186,6 +208,14 @@ impl Api {
         };
         Ok((answer, call))
     }
+}
+
+/// Subresources that take and return the object itself.
+fn is_plain(subresource: &str) -> bool {
+    matches!(
+        subresource,
+        "" | "status" | "finalize" | "approval" | "ephemeralcontainers" | "resize"
+    )
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> &str {

@@ -103,9 +103,12 @@ impl Encoder {
     }
 
     fn row(&self, object: Value, include: Include) -> Value {
-        let cells = kind::cells(&self.resource, &object, time::now());
+        let (cells, conditions) = kind::cells(&self.resource, &object, time::now());
         let mut row = Map::new();
         row.insert("cells".into(), cells.into());
+        if !conditions.is_empty() {
+            row.insert("conditions".into(), conditions.into());
+        }
         match include {
             Include::None => {}
             Include::Metadata => _ = row.insert("object".into(), self.partial(&object)),

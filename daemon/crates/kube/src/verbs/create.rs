@@ -49,8 +49,7 @@ impl Engine {
                 object::metadata_mut(&mut object).insert("name".into(), name.into());
             }
             let name = object::name(&object).to_owned();
-            kind::validate_create(&call.resource, &object)
-                .map_err(|causes| invalid(call, &name, &causes))?;
+            kind::validate_create(&call.resource, &object)?;
             self.note_manager(call, &mut object, None, options);
             let key = registry::key(&call.resource, &call.info.namespace, &name);
             if options.dry_run {
@@ -130,8 +129,4 @@ fn new_metadata(object: &mut Value) {
     metadata.insert("uid".into(), object::new_uid().into());
     let now = time::rfc3339(time::now());
     metadata.insert("creationTimestamp".into(), now.into());
-}
-
-pub(crate) fn invalid(call: &Call, name: &str, causes: &[kind::Cause]) -> ApiError {
-    ApiError::invalid(registry::about_kind(&call.resource, name), causes)
 }

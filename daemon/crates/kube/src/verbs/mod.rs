@@ -5,5 +5,6 @@ mod delete;
 mod get;
 mod list;
 mod patch;
+mod scale;
 mod update;
 mod watch;

@@ -14,7 +14,7 @@ use crate::limits::CONFLICT_RETRIES_MAX;
 use crate::object;
 use crate::options::WriteOptions;
 use crate::registry;
-use crate::verbs::create::{invalid, place};
+use crate::verbs::create::place;
 
 impl Engine {
     pub(crate) async fn update(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
@@ -67,8 +67,7 @@ impl Engine {
         check_uid(call, &next, old)?;
         keep_metadata(&mut next, old);
         kind::prepare_update(&call.resource, &info.subresource, &mut next, old);
-        kind::validate_update(&call.resource, &info.subresource, &next, old)
-            .map_err(|causes| invalid(call, &info.name, &causes))?;
+        kind::validate_update(&call.resource, &info.subresource, &next, old)?;
         object::set_resource_version(&mut next, current.stored.revision);
         self.note_manager(call, &mut next, Some(old), options);
         if next == *old {

@@ -1,69 +1,65 @@
-//! What there is before anybody asks: made by the leader, once there is one.
+//! What there is before anybody asks: namespaces, and the roles that upstream starts with.
 //!
-//! Invariant: what exists already is left as it is.
+//! Invariant: what exists already is left as it is, but for roles that say otherwise.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
+use skerry_rbac::GROUP;
+use skerry_rbac::reconcile::{Step, reconcile};
 
-use crate::call::Call;
+use crate::call::{self, Call};
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::negotiate::Form;
-use crate::options::{FieldValidation, WriteOptions};
+use crate::object;
+use crate::options::{DeleteOptions, FieldValidation, WriteOptions};
 use crate::query::Query;
 use crate::route::RequestInfo;
-use crate::storage::Leadership;
-use crate::user::User;
+use crate::user;
 
 /// Namespaces that every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
-/// Between two looks at whether this member leads.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// After something could not be made.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Makes what is missing; returns once all is there.
-pub(crate) async fn run(engine: Arc<Engine>) {
-    loop {
-        match engine.storage.leadership() {
-            Leadership::Here => match engine.make_missing().await {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot make the first objects");
-                    tokio::time::sleep(RETRY_INTERVAL).await;
-                }
-            },
-            // The leader makes them.
-            Leadership::Elsewhere if engine.has_all() => return,
-            _ => tokio::time::sleep(LOOK_INTERVAL).await,
-        }
-    }
-}
 
 impl Engine {
-    fn has_all(&self) -> bool {
-        let Some(resource) = self.registry.find("", "v1", "namespaces") else {
-            return false;
-        };
-        NAMESPACES
-            .iter()
-            .all(|name| matches!(self.read(resource, "", name), Ok(Some(_))))
-    }
-
-    async fn make_missing(&self) -> Result<(), ApiError> {
+    /// Makes what is missing.
+    pub(super) async fn make_missing(&self) -> Result<(), ApiError> {
         for name in NAMESPACES {
-            self.make(
-                "",
-                "v1",
-                "namespaces",
-                "",
-                json!({"metadata": {"name": name}}),
-            )
-            .await?;
+            let namespace = json!({"metadata": {"name": name}});
+            self.make("", "v1", "namespaces", "", namespace).await?;
+        }
+        for wanted in skerry_rbac::bootstrap::bootstrap() {
+            self.reconcile_role(wanted).await?;
         }
         Ok(())
+    }
+
+    async fn reconcile_role(&self, wanted: Value) -> Result<(), ApiError> {
+        let kind = wanted
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let plural = format!("{}s", kind.to_lowercase());
+        let namespace = object::namespace(&wanted).to_owned();
+        let name = object::name(&wanted).to_owned();
+        let call = self.own_call("update", GROUP, "v1", &plural, &namespace, &name)?;
+        let live = self.read(&call.resource, &namespace, &name)?;
+        match reconcile(live.as_ref().map(|live| &live.object), &wanted) {
+            Step::Nothing => Ok(()),
+            Step::Create(object) => self.make(GROUP, "v1", &plural, &namespace, object).await,
+            Step::Update(object) => {
+                if let Some(live) = live {
+                    self.replace(&call, &live, object, &own_options()).await?;
+                }
+                Ok(())
+            }
+            Step::Recreate(object) => {
+                let options = DeleteOptions::default();
+                self.delete_object(&call, &namespace, &name, &options)
+                    .await?;
+                self.make(GROUP, "v1", &plural, &namespace, object).await
+            }
+        }
     }
 
     /// Makes an object on the server's own behalf, unless it is there.
@@ -76,13 +72,13 @@ impl Engine {
         mut object: Value,
     ) -> Result<(), ApiError> {
         let call = self.own_call("create", group, version, plural, namespace, "")?;
-        let name = crate::object::name(&object).to_owned();
+        let name = object::name(&object).to_owned();
         if self.read(&call.resource, namespace, &name)?.is_some() {
             return Ok(());
         }
-        crate::call::conform(&mut object, group, version, &call.resource.kind)?;
+        call::conform(&mut object, group, version, &call.resource.kind)?;
         if call.resource.namespaced {
-            let metadata = crate::object::metadata_mut(&mut object);
+            let metadata = object::metadata_mut(&mut object);
             metadata.insert("namespace".into(), namespace.into());
         }
         match self.create_object(&call, object, &own_options()).await {
@@ -119,7 +115,7 @@ impl Engine {
             info,
             Arc::clone(resource),
             query,
-            User::server(),
+            user::server(),
             Form::PLAIN,
         );
         call.user_agent = "kube-apiserver".into();

@@ -1,0 +1,71 @@
+//! Resources that are asked and not kept: who am I, may I, what may I.
+
+use serde_json::Value;
+use skerry_rbac::review::{self, Access, Complaint, ReviewError};
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::engine::Engine;
+use crate::error::{About, ApiError};
+use crate::options::WriteOptions;
+
+impl Engine {
+    pub(crate) fn review(&self, call: &Call) -> Result<Answer, ApiError> {
+        let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+        let object = call.object(&self.registry.types, options.field_validation)?;
+        let kind = call.resource.kind.as_str();
+        let answered = {
+            let policies = self.roles.policies();
+            let decide = |wanted: &skerry_rbac::Attributes<'_>| policies.authorize(wanted);
+            match kind {
+                "SelfSubjectReview" => Ok(review::who_am_i(&call.user, &object)),
+                "SelfSubjectAccessReview" => {
+                    review::access(Access::Own(&call.user), &object, decide)
+                }
+                "SubjectAccessReview" => review::access(Access::Subject, &object, decide),
+                "LocalSubjectAccessReview" => {
+                    let access = Access::Local(&call.info.namespace);
+                    review::access(access, &object, decide)
+                }
+                "TokenReview" => Ok(self.token_review(&object)),
+                "SelfSubjectRulesReview" => review::rules(&policies, &call.user, &object),
+                _ => return Err(ApiError::not_served(&call.resource.plural)),
+            }
+        };
+        let answered = answered.map_err(|error| refused(call, error))?;
+        Ok(Answer::Object(201, answered))
+    }
+}
+
+fn refused(call: &Call, error: ReviewError) -> ApiError {
+    let violations = match error {
+        ReviewError::BadRequest(message) => return ApiError::bad_request(message),
+        ReviewError::Invalid(violations) => violations,
+    };
+    let causes: Vec<(String, String, String)> = violations
+        .into_iter()
+        .map(|violation| {
+            let shown = match &violation.value {
+                Value::String(text) => format!("{text:?}"),
+                other => other.to_string(),
+            };
+            let (reason, message) = match violation.complaint {
+                Complaint::Required => (
+                    "FieldValueRequired",
+                    format!("Required value: {}", violation.detail),
+                ),
+                Complaint::Invalid => (
+                    "FieldValueInvalid",
+                    format!("Invalid value: {shown}: {}", violation.detail),
+                ),
+            };
+            (reason.to_owned(), message, violation.field)
+        })
+        .collect();
+    let about = About {
+        group: &call.resource.group,
+        resource: &call.resource.kind,
+        name: "",
+    };
+    ApiError::invalid(about, &causes)
+}

@@ -1,0 +1,211 @@
+//! Service account tokens: given out, and recognized.
+//!
+//! Invariant: a token is good only as long as the service account and what it is bound to live.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use skerry_rbac::{User, account, review};
+use skerry_token::bound::{Found, identify};
+use skerry_token::claims::Claims;
+use skerry_token::request::{BoundKind, Issuer, Request, RequestError};
+use skerry_token::verify::{Expected, verify};
+use skerry_token::{Keys, SigningKey, discovery};
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::engine::Engine;
+use crate::error::{About, ApiError};
+use crate::object;
+use crate::options::WriteOptions;
+use crate::{time, user};
+
+/// Who signs, and for whom.
+pub(crate) struct Tokens {
+    keys: Keys,
+    issuer: String,
+    audiences: Vec<String>,
+}
+
+impl Tokens {
+    /// With a private key as PEM (PKCS#8).
+    pub(crate) fn new(pem: &str, issuer: &str) -> Option<Tokens> {
+        let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+        let der = STANDARD.decode(lines.collect::<String>().trim()).ok()?;
+        let key = SigningKey::from_pkcs8(&der).ok()?;
+        Some(Tokens {
+            keys: Keys::new(key, Vec::new()),
+            issuer: issuer.to_owned(),
+            audiences: vec![issuer.to_owned()],
+        })
+    }
+
+    /// The documents with which others verify.
+    pub(crate) fn document(&self, path: &str, server_address: &str) -> Option<Value> {
+        match path {
+            discovery::CONFIGURATION_PATH => {
+                let url = format!("https://{server_address}{}", discovery::KEYS_PATH);
+                Some(discovery::configuration(&self.keys, &self.issuer, &url))
+            }
+            discovery::KEYS_PATH => Some(discovery::key_set(&self.keys)),
+            _ => None,
+        }
+    }
+}
+
+fn now() -> i64 {
+    i64::try_from(time::now().as_secs()).unwrap_or(i64::MAX)
+}
+
+impl Engine {
+    /// The bearer of a token, and for which audiences it is good.
+    pub(crate) fn bearer(
+        &self,
+        token: &str,
+        audiences: &[String],
+    ) -> Result<(User, Vec<String>), String> {
+        let tokens = self.tokens.as_ref().ok_or("no tokens are known here")?;
+        let expected = Expected {
+            issuers: std::slice::from_ref(&tokens.issuer),
+            own_audiences: &tokens.audiences,
+            audiences,
+            now: now(),
+        };
+        let verified = verify(&tokens.keys, token, expected).map_err(|error| error.to_string())?;
+        let claims = &verified.claims;
+        let look = |plural: &str, namespace: &str, name: Option<&str>| {
+            let resource = self.registry.find("", "v1", plural)?;
+            let found = self.read(resource, namespace, name?).ok()??;
+            Some(found.object)
+        };
+        let named = |reference: &Option<skerry_token::claims::Reference>| {
+            reference.as_ref().map(|reference| reference.name.clone())
+        };
+        let namespace = claims.namespace.as_str();
+        let account = look("serviceaccounts", namespace, Some(&claims.account.name));
+        let pod = look("pods", namespace, named(&claims.pod).as_deref());
+        let secret = look("secrets", namespace, named(&claims.secret).as_deref());
+        let node = look("nodes", "", named(&claims.node).as_deref());
+        let found = Found {
+            account: account.as_ref(),
+            pod: pod.as_ref(),
+            secret: secret.as_ref(),
+            node: node.as_ref(),
+        };
+        let identity = identify(claims, found, now()).map_err(|error| error.to_string())?;
+        let name = account::user_name(&identity.namespace, &identity.name);
+        let mut user = user::authenticated(name, account::groups(&identity.namespace));
+        user.uid = identity.uid;
+        user.extra = identity.extra;
+        Ok((user, verified.audiences))
+    }
+
+    /// `serviceaccounts/token`: a new token.
+    pub(crate) fn token_request(&self, call: &Call) -> Result<Answer, ApiError> {
+        let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+        let object = call.object(&self.registry.types, options.field_validation)?;
+        let Some(tokens) = &self.tokens else {
+            return Err(ApiError::not_served("serviceaccounts/token"));
+        };
+        let request = Request::read(&object).map_err(|error| refused(&error))?;
+        let info = &call.info;
+        let account = self.must_read(&call.resource, &info.namespace, &info.name)?;
+        let look = |plural: &str, namespace: &str, name: &str| {
+            let resource = self.registry.find("", "v1", plural);
+            let resource = resource.ok_or_else(ApiError::no_such_path)?;
+            self.must_read(resource, namespace, name)
+        };
+        let (mut bound, mut node) = (None, None);
+        if let Some(reference) = &request.bound {
+            let found = match reference.kind {
+                BoundKind::Pod => look("pods", &info.namespace, &reference.name)?,
+                BoundKind::Secret => look("secrets", &info.namespace, &reference.name)?,
+                BoundKind::Node => look("nodes", "", &reference.name)?,
+            };
+            let host = found
+                .object
+                .pointer("/spec/nodeName")
+                .and_then(Value::as_str);
+            if let Some(host) = host.filter(|_| reference.kind == BoundKind::Pod) {
+                node = look("nodes", "", host).ok();
+            }
+            bound = Some(found);
+        }
+        let id = object::new_uid();
+        let issuer = Issuer {
+            name: &tokens.issuer,
+            audiences: &tokens.audiences,
+            id: &id,
+            now: now(),
+        };
+        let subject = account::user_name(&info.namespace, &info.name);
+        let claims: Claims = request
+            .claims(
+                issuer,
+                &subject,
+                &account.object,
+                bound.as_ref().map(|bound| &bound.object),
+                node.as_ref().map(|node| &node.object),
+            )
+            .map_err(|error| refused(&error))?;
+        let token = tokens
+            .keys
+            .sign(&claims.to_value())
+            .map_err(ApiError::internal)?;
+        Ok(Answer::Object(
+            201,
+            request.answer(&object, &claims, &token),
+        ))
+    }
+
+    /// TokenReview: whose token is this.
+    pub(crate) fn token_review(&self, object: &Value) -> Value {
+        let token = object.pointer("/spec/token").and_then(Value::as_str);
+        let audiences = object.pointer("/spec/audiences").and_then(Value::as_array);
+        let audiences: Vec<String> = audiences
+            .into_iter()
+            .flatten()
+            .filter_map(|audience| audience.as_str().map(str::to_owned))
+            .collect();
+        let status = match self.bearer(token.unwrap_or_default(), &audiences) {
+            Ok((user, audiences)) => json!({
+                "authenticated": true,
+                "user": review::user_info(&user),
+                "audiences": audiences,
+            }),
+            Err(error) => json!({"user": {}, "error": error}),
+        };
+        let mut answer = object.clone();
+        answer["status"] = status;
+        answer
+    }
+}
+
+fn refused(error: &RequestError) -> ApiError {
+    match error {
+        RequestError::Invalid { field, value, .. } => {
+            let message = error.to_string();
+            let message = message
+                .strip_prefix(&format!("{field}: "))
+                .unwrap_or(value)
+                .to_owned();
+            let about = About {
+                group: "authentication.k8s.io",
+                resource: "TokenRequest",
+                name: "",
+            };
+            ApiError::invalid(
+                about,
+                &[("FieldValueInvalid".into(), message, (*field).to_owned())],
+            )
+        }
+        other => {
+            let mut refusal = ApiError::bad_request(other.to_string());
+            if matches!(other, RequestError::Conflict { .. }) {
+                refusal.code = 409;
+                refusal.reason = "Conflict";
+            }
+            refusal
+        }
+    }
+}

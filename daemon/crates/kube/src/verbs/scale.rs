@@ -1,0 +1,124 @@
+//! The subresource `scale`: how many, whatever the kind.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use skerry_selector::labels::Selector;
+
+use super::patch::Patch;
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::engine::{Engine, Kept};
+use crate::error::{About, ApiError};
+use crate::limits::CONFLICT_RETRIES_MAX;
+use crate::object;
+use crate::options::WriteOptions;
+use crate::verbs::create::place;
+
+impl Engine {
+    pub(crate) async fn get_scale(&self, call: &Call) -> Result<Answer, ApiError> {
+        self.freshen_for(call).await;
+        let info = &call.info;
+        let kept = self.must_read(&call.resource, &info.namespace, &info.name)?;
+        Ok(Answer::Object(200, scale_of(&kept.object)))
+    }
+
+    /// update and patch.
+    pub(crate) async fn set_scale(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
+        let patches = call.info.verb == "patch";
+        let kind = if patches {
+            "PatchOptions"
+        } else {
+            "UpdateOptions"
+        };
+        let mut options = WriteOptions::parse(&call.query, kind)?;
+        let patch = patches.then(|| Patch::parse(call, &options)).transpose()?;
+        options.force = false;
+        let info = &call.info;
+        for _ in 0..CONFLICT_RETRIES_MAX {
+            let current = self.must_read(&call.resource, &info.namespace, &info.name)?;
+            let mut wanted = match &patch {
+                None => call.object(&self.registry.types, options.field_validation)?,
+                Some(patch) => {
+                    let mut wanted = self.changed(call, &scale_of(&current.object), patch)?;
+                    let validation = options.field_validation;
+                    call.check(
+                        &mut wanted,
+                        &self.registry.types,
+                        validation,
+                        &mut Vec::new(),
+                    )?;
+                    wanted
+                }
+            };
+            place(call, &mut wanted)?;
+            let seen = object::resource_version(&wanted)?;
+            if seen != 0 && seen != current.stored.revision {
+                return Err(ApiError::modified(call.about()));
+            }
+            if let Some(updated) = self.scaled(call, &current, &wanted, &options).await? {
+                return Ok(Answer::Object(200, scale_of(&updated)));
+            }
+        }
+        Err(ApiError::modified(call.about()))
+    }
+
+    async fn scaled(
+        &self,
+        call: &Call,
+        current: &Kept,
+        wanted: &Value,
+        options: &WriteOptions,
+    ) -> Result<Option<Value>, ApiError> {
+        let replicas = wanted.pointer("/spec/replicas").and_then(Value::as_i64);
+        let replicas = replicas.unwrap_or(0);
+        if replicas < 0 {
+            let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
+            let about = About {
+                group: "autoscaling",
+                resource: "Scale",
+                name: &call.info.name,
+            };
+            let cause = ("FieldValueInvalid".into(), message, "spec.replicas".into());
+            return Err(ApiError::invalid(about, &[cause]));
+        }
+        let mut next = current.object.clone();
+        object::fields_of(&mut next, "spec").insert("replicas".into(), replicas.into());
+        self.replace(call, current, next, options).await
+    }
+}
+
+/// An object's scale.
+fn scale_of(object: &Value) -> Value {
+    let number = |path: &str| object.pointer(path).and_then(Value::as_i64).unwrap_or(0);
+    let selector = object.pointer("/spec/selector");
+    let selector = match selector {
+        // A ReplicationController selects by labels alone.
+        Some(Value::Object(labels)) if labels.values().all(Value::is_string) => {
+            Selector::from_map(labels).to_string()
+        }
+        Some(selector) => Selector::from_object(selector)
+            .map(|selector| selector.to_string())
+            .unwrap_or_default(),
+        None => String::new(),
+    };
+    let mut metadata = serde_json::Map::new();
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+    ] {
+        if let Some(value) = object::metadata(object).get(field) {
+            metadata.insert(field.into(), value.clone());
+        }
+    }
+    json!({
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": {"replicas": number("/spec/replicas")},
+        "status": {"replicas": number("/status/replicas"), "selector": selector},
+    })
+}
