@@ -35,6 +35,8 @@ pub struct Options {
     pub addresses: Option<Addresses>,
     /// Put before the command of each member, such as `ip netns exec name`.
     pub wrappers: Vec<Vec<String>>,
+    /// Serve the Kubernetes API too; without it nothing but the test writes to the datastore.
+    pub kubernetes: bool,
     /// Mutual TLS, also for the real etcd. Skerry always has it.
     pub tls: bool,
     /// The common name in the client's certificate for the real etcd.
@@ -53,6 +55,7 @@ impl Default for Options {
             config: String::new(),
             addresses: None,
             wrappers: Vec::new(),
+            kubernetes: false,
             tls: true,
             client_common_name: "etcd-client".into(),
             folder: None,

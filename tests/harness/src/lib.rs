@@ -27,7 +27,9 @@ pub use connect::{Client, Token, connect, connect_lazy};
 pub use credentials::{Authority, Credentials};
 pub use https::{Answer, Https};
 pub use member::{Member, Signal};
-pub use peers::{etcd_binary, etcdctl_binary, etcdutl_binary, peers_folder, skerry_binary};
+pub use peers::{
+    etcd_binary, etcdctl_binary, etcdutl_binary, kubectl_binary, peers_folder, skerry_binary,
+};
 pub use seed::Random;
 pub use skerry_proto as proto;
 pub use wait::{eventually, eventually_async};

@@ -44,6 +44,12 @@ pub fn etcdutl_binary() -> Result<PathBuf> {
     peer("etcdutl")
 }
 
+/// The real kubectl.
+pub fn kubectl_binary() -> Result<PathBuf> {
+    let path = peers_folder().join("usr/bin/kubectl");
+    existing(path).context("no kubectl: `tests/run` fetches it")
+}
+
 /// The folder that `tests/run` unpacks peers into.
 pub fn peers_folder() -> PathBuf {
     if let Some(path) = std::env::var_os("SKERRY_PEERS") {

@@ -56,6 +56,10 @@ pub(crate) fn members(
                 &format!("https://{}:{}", addresses.hosts[0], addresses.https_port),
             );
         }
+        const DATASTORE_ONLY: &str = "--disable-apiserver";
+        if !options.kubernetes && !options.flags.iter().any(|flag| flag == DATASTORE_ONLY) {
+            command.push(DATASTORE_ONLY.into());
+        }
         command.extend(options.flags.iter().map(OsString::from));
         std::fs::write(folder.join(format!("{name}.yaml")), &options.config)?;
         members.push(Member {

@@ -155,7 +155,11 @@ async fn a_server_that_crashes_again_and_again_loses_nothing_it_acknowledged() {
 
 #[tokio::test]
 async fn the_administrators_kubeconfig_is_written_where_it_can_be() {
-    let cluster = Cluster::start(Kind::Skerry, 1, &brisk()).await.unwrap();
+    let options = Options {
+        kubernetes: true,
+        ..brisk()
+    };
+    let cluster = Cluster::start(Kind::Skerry, 1, &options).await.unwrap();
     let path = cluster.folder().join("m1.kubeconfig");
     let check = || {
         let text = std::fs::read_to_string(&path)?;

@@ -24,6 +24,7 @@ mod documents;
 mod engine;
 mod error;
 mod filter;
+mod impersonate;
 mod kind;
 pub mod limits;
 mod negotiate;

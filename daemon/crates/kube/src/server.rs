@@ -15,6 +15,7 @@ use crate::authorize::authorize;
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::impersonate::impersonate;
 use crate::limits::{QUERY_BYTES_MAX, REQUESTS_MAX};
 use crate::negotiate::{Asked, Form, negotiate};
 use crate::query::Query;
@@ -87,10 +88,15 @@ impl Api {
             Ok(user) => user,
             Err(error) => return answer::refuse(&error, error_form, &[]),
         };
-        let permitted = authorize(&self.0.engine.roles.policies(), &user, &info);
-        if let Err(error) = permitted {
-            return answer::refuse(&error, error_form, &[]);
-        }
+        let permitted = {
+            let policies = self.0.engine.roles.policies();
+            impersonate(&policies, user, &head.headers)
+                .and_then(|user| authorize(&policies, &user, &info).map(|()| user))
+        };
+        let user = match permitted {
+            Ok(user) => user,
+            Err(error) => return answer::refuse(&error, error_form, &[]),
+        };
         if !info.is_resource {
             let form = Form {
                 shape: crate::negotiate::Shape::Plain,
