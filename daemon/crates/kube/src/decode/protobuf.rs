@@ -85,7 +85,11 @@ fn message_of(api_version: &str, kind: &str) -> Option<&'static str> {
 /// The fields of a message, as the table writes them.
 fn line(name: &str) -> Option<&'static str> {
     let mut lines = TABLE.lines().filter(|line| !line.starts_with('#'));
-    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+    // A message without fields has a line of its name alone.
+    lines.find_map(|line| match line.strip_prefix(name)? {
+        "" => Some(""),
+        rest => rest.strip_prefix(' '),
+    })
 }
 
 enum Wire<'b> {
