@@ -251,10 +251,13 @@ fn set_element_orders(
         if existing.is_none() && change.is_none() {
             continue;
         }
-        let server_order = existing.clone().unwrap_or_default();
+        let mut server_order = existing.clone().unwrap_or_default();
         let maps = list::holds_maps(&[&server_order, change.as_deref().unwrap_or_default()])?;
         let merged = match (existing, change) {
             (Some(existing), Some(change)) if known.merges => {
+                if let Some(merge_key) = known.merge_key.filter(|_| maps) {
+                    server_order = list::order_on_server(&existing, &change, merge_key)?;
+                }
                 list::merge(existing, change, &known)?
             }
             (Some(_), Some(change)) => change,

@@ -305,6 +305,14 @@ fn the_order_of_elements_can_be_set() {
             }),
             json!({"containers": [{"name": "b"}, {"name": "s"}]}),
         ),
+        // What is new has the place of what is deleted.
+        (
+            json!({
+                "$setElementOrder/containers": [{"name": "n"}],
+                "containers": [{"name": "b", "$patch": "delete"}, {"name": "n"}],
+            }),
+            json!({"containers": [{"name": "a"}, {"name": "s"}, {"name": "n"}]}),
+        ),
     ];
     for (patch, expected) in cases {
         assert_eq!(
@@ -384,6 +392,11 @@ fn what_fits_neither_type_nor_object_is_refused_in_upstreams_words() {
         (
             json!({"spec": {"containers": [{"name": "b"}], "$setElementOrder/containers": [{"name": "a"}]}}),
             "The order in patch list:\n[map[name:b]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n",
+            Fault::Internal,
+        ),
+        (
+            json!({"spec": {"containers": [{"name": "a"}, {"$patch": "replace"}], "$setElementOrder/containers": [{"name": "a"}]}}),
+            "The order in patch list:\n[map[name:a] map[$patch:replace]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n",
             Fault::Internal,
         ),
         (

@@ -111,6 +111,28 @@ fn carry_out_directives(
     Ok((original, plain))
 }
 
+/// The order of the server's list that `$setElementOrder` goes by. Upstream deletes and appends in
+/// place: the places of what is deleted are taken by what is new.
+pub(super) fn order_on_server(
+    original: &[Value],
+    patch: &[Value],
+    merge_key: &str,
+) -> Result<Vec<Value>, PatchError> {
+    if patch.iter().any(|item| item[PATCH] == "replace") {
+        return Ok(original.to_vec());
+    }
+    let (mut order, plain) = carry_out_directives(original.to_vec(), patch.to_vec(), merge_key)?;
+    let known = order.iter().filter_map(|item| item.get(merge_key));
+    let mut known: BTreeSet<String> = known.map(Value::to_string).collect();
+    for item in plain {
+        if known.insert(identity(&item, Some(merge_key))?) {
+            order.push(item);
+        }
+    }
+    order.truncate(original.len());
+    Ok(order)
+}
+
 fn merge_by_key(
     mut merged: Vec<Value>,
     patch: Vec<Value>,

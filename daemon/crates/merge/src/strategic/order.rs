@@ -93,28 +93,32 @@ pub(super) fn validate(
     if patch.is_empty() || order.is_empty() {
         return Ok(());
     }
-    let mut left = order.iter();
-    for item in patch {
-        if let Some(item) = item.as_object() {
-            if item.contains_key(PATCH) {
-                continue;
-            }
-        } else if merge_key.is_some() {
-            return Err(not_a_map(item));
-        }
-        let wanted = identity(item, merge_key)?;
-        loop {
-            let Some(next) = left.next() else {
-                return Err(PatchError::Mismatch(format!(
-                    "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
-                    go::plain(&Value::from(patch.to_vec())),
-                    go::plain(&Value::from(order.to_vec()))
-                )));
-            };
-            if identity(next, merge_key)? == wanted {
-                break;
-            }
-        }
+    if let Some(item) = patch.iter().find(|item| !item.is_object())
+        && merge_key.is_some()
+    {
+        return Err(not_a_map(item));
     }
-    Ok(())
+    // As upstream has it, a directive passes only while some of the order is left, but for those
+    // that delete by key.
+    let deletes = |item: &&Value| merge_key.is_some() && item[PATCH] == "delete";
+    let mut patch_left = patch.iter().filter(|item| !deletes(item)).peekable();
+    let mut order_left = order.iter().peekable();
+    while let (Some(item), Some(next)) = (patch_left.peek(), order_left.peek()) {
+        if item.get(PATCH).is_some() {
+            patch_left.next();
+            continue;
+        }
+        if identity(item, merge_key)? == identity(next, merge_key)? {
+            patch_left.next();
+        }
+        order_left.next();
+    }
+    if patch_left.peek().is_none() {
+        return Ok(());
+    }
+    Err(PatchError::Mismatch(format!(
+        "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
+        go::plain(&Value::from(patch.to_vec())),
+        go::plain(&Value::from(order.to_vec()))
+    )))
 }
