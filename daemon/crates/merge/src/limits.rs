@@ -19,3 +19,6 @@ pub const FIELD_MANAGER_BYTES_MAX: usize = 128;
 /// Levels of lists and maps that an object may have after a JSON patch, whose operations could
 /// otherwise nest it without end. As many as a body may have.
 pub const NESTING_LEVELS_MAX: usize = 100;
+
+/// Faults of one configuration that are told; the rest is not looked at.
+pub const INVALID_FAULTS_MAX: usize = 100;

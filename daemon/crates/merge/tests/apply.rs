@@ -295,6 +295,19 @@ fn a_configuration_that_is_not_of_its_type_is_refused_with_its_path() {
 }
 
 #[test]
+fn a_configuration_full_of_faults_is_told_a_hundred() {
+    let items = vec![json!(1); 1_000];
+    let error = Stage::new()
+        .try_apply("a", &config(json!({ "atomicList": items })))
+        .unwrap_err();
+    let ApplyError::Config(_, invalid) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(invalid.0.len(), skerry_merge::limits::INVALID_FAULTS_MAX);
+    assert_eq!(invalid.0[99].0, ".spec.atomicList[99]");
+}
+
+#[test]
 fn kubectl_takes_over_what_it_applied_from_the_clients_side() {
     let applied = config(json!({"text": "x", "number": 1}));
     let mut stage = Stage::new();

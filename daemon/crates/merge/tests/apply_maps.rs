@@ -189,6 +189,46 @@ fn nulls_go_as_upstreams_own_kinds_lose_them() {
     assert_eq!(without_nulls(object, stage::thing(&types)), expected);
 }
 
+#[test]
+fn an_object_of_any_kind_within_another_is_owned_as_a_whole() {
+    let mut builder = Builder::default();
+    let text = builder.string(Format::Plain);
+    let any = builder.any();
+    let bare = builder.object(&[], false, false);
+    builder.define("io.k8s.apimachinery.pkg.runtime.RawExtension", bare);
+    let raw = builder.definition("io.k8s.apimachinery.pkg.runtime.RawExtension");
+    let metadata = builder.map(any, false);
+    let root = builder.object(
+        &[
+            FieldSpec::optional("apiVersion", text),
+            FieldSpec::optional("kind", text),
+            FieldSpec::optional("metadata", metadata),
+            FieldSpec::optional("data", raw),
+        ],
+        false,
+        false,
+    );
+    builder.define("Revision", root);
+    let types = builder.finish();
+    let none = Set::default();
+    let write = Write {
+        manager: "u",
+        of: types.definition("Revision").unwrap(),
+        api_version: "v1",
+        kind: "Revision",
+        subresource: "",
+        time: "2024-01-01T00:00:00Z",
+        resets: &none,
+        built_in: true,
+    };
+    let object = json!({"metadata": {"name": "x"}, "data": {"spec": {"a": 1}}});
+    let object = update(None, object, &write);
+    assert_eq!(
+        object["metadata"]["managedFields"][0]["fieldsV1"],
+        json!({"f:data": {}})
+    );
+}
+
 /// The same field, granular or atomic.
 fn types(atomic: bool) -> Types {
     let mut builder = Builder::default();

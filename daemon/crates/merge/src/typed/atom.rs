@@ -7,6 +7,9 @@ use skerry_schema::{Format, ListKind, Object, Shape, Type};
 use crate::fields::Element;
 use crate::go;
 
+/// Upstream's type for an object of any kind within another: it is owned as a whole.
+const RAW_EXTENSION: &str = "io.k8s.apimachinery.pkg.runtime.RawExtension";
+
 /// What is known of a place.
 #[derive(Clone, Copy)]
 pub(crate) enum Model<'t> {
@@ -86,7 +89,11 @@ impl<'t> Model<'t> {
             }),
             Shape::Object(object) => {
                 // An object of which no field is known is free.
-                let free = object.keeps_unknown || object.fields().len() == 0;
+                let unnamed = object.fields().len() == 0;
+                if unnamed && of.name() == Some(RAW_EXTENSION) {
+                    return Atom::untyped(Self::Whole, true);
+                }
+                let free = object.keeps_unknown || unnamed;
                 Atom::Map(Map {
                     fields: Some(object),
                     others: free.then_some(Self::Deduced),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::atom::{Atom, List, Listing, Map, Model, Scalar};
 use crate::fields::Element;
 use crate::go;
+use crate::limits::INVALID_FAULTS_MAX;
 
 /// Whether lists may hold two elements that cannot be told apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,11 +68,16 @@ struct Walk {
 
 impl Walk {
     fn error(&mut self, text: String) {
-        let path = self.path.iter().map(ToString::to_string).collect();
-        self.errors.0.push((path, text));
+        if self.errors.0.len() < INVALID_FAULTS_MAX {
+            let path = self.path.iter().map(ToString::to_string).collect();
+            self.errors.0.push((path, text));
+        }
     }
 
     fn place(&mut self, model: Model<'_>, value: &Value) {
+        if self.errors.0.len() >= INVALID_FAULTS_MAX {
+            return;
+        }
         match model.atom_of(Some(value)) {
             Atom::Scalar(scalar) => self.scalar(scalar, value),
             Atom::List(list) => match value {
