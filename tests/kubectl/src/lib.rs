@@ -50,11 +50,12 @@ impl Servers {
             kubectl: kubectl_binary().unwrap(),
         };
         for member in 0..size {
-            servers.until(
-                member,
-                &["get", "clusterrolebinding", "cluster-admin"],
-                |ended| ended.ok,
-            );
+            for last in [
+                ["get", "clusterrolebinding/cluster-admin"].as_slice(),
+                &["get", "configmap/kube-root-ca.crt"],
+            ] {
+                servers.until(member, last, |ended| ended.ok);
+            }
         }
         servers
     }

@@ -22,7 +22,7 @@ async fn what_is_created_can_be_read_changed_watched_and_deleted() {
     let line = watch.line_with("a ");
     assert_eq!(line.split_whitespace().nth(1), Some("2"), "{line}");
 
-    let shown = servers.ok(&["get", "configmaps"]);
+    let shown = servers.ok(&["get", "configmaps", "a"]);
     assert!(
         shown.starts_with("NAME   DATA   AGE\na      2      "),
         "{shown}"
@@ -100,7 +100,7 @@ async fn lists_come_in_pages_and_selectors_choose() {
     };
     assert_eq!(
         names(&["--chunk-size=1"]),
-        "configmap/a\nconfigmap/b\nconfigmap/c\n"
+        "configmap/a\nconfigmap/b\nconfigmap/c\nconfigmap/kube-root-ca.crt\n"
     );
     assert_eq!(names(&["-l", "tier in (front, back)"]), "configmap/b\n");
     assert_eq!(
@@ -168,7 +168,10 @@ async fn any_member_answers_and_without_a_quorum_reads_go_on_with_a_warning() {
     let read = servers.until(0, &["get", "configmaps", "-o", "name"], |ended| {
         ended.err.contains("no quorum")
     });
-    assert_eq!(read.out, "configmap/a\nconfigmap/b\n");
+    assert_eq!(
+        read.out,
+        "configmap/a\nconfigmap/b\nconfigmap/kube-root-ca.crt\n"
+    );
     let refused = servers.until(0, &["create", "configmap", "c"], |ended| {
         !ended.ok && ended.err.contains("quorum")
     });
