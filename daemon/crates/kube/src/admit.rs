@@ -16,6 +16,7 @@ const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 impl Engine {
     /// Whether an object may be made where the call wants it.
     pub(crate) fn admit_create(&self, call: &Call, name: &str) -> Result<(), ApiError> {
+        promise(call)?;
         let namespace = &call.info.namespace;
         if !call.resource.namespaced || namespace.is_empty() {
             return Ok(());
@@ -58,6 +59,37 @@ impl Engine {
             ));
         }
         Ok(())
+    }
+}
+
+/// What would be kept and not done is refused, or told: a policy that nobody enforces is worse than
+/// none.
+fn promise(call: &Call) -> Result<(), ApiError> {
+    let resource = &call.resource;
+    let of = (resource.group.as_str(), resource.plural.as_str());
+    match of {
+        ("apiextensions.k8s.io", "customresourcedefinitions")
+        | ("apiregistration.k8s.io", "apiservices")
+        | (
+            "admissionregistration.k8s.io",
+            "mutatingwebhookconfigurations"
+            | "validatingwebhookconfigurations"
+            | "mutatingadmissionpolicies"
+            | "mutatingadmissionpolicybindings"
+            | "validatingadmissionpolicies"
+            | "validatingadmissionpolicybindings",
+        ) => {
+            let what = format!("{}.{}", resource.plural, resource.group);
+            Err(ApiError::not_served(&format!("what {what} ask for")))
+        }
+        ("", "resourcequotas" | "limitranges") => {
+            let kind = &resource.kind;
+            call.warn(format!(
+                "this version keeps {kind} objects and does not enforce them"
+            ));
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 
