@@ -6,9 +6,6 @@
 //! Invariant: no value, however odd, makes a function panic; what is missing or of another type
 //! reads as empty.
 
-// The checks of more kinds, which follow, use the rest of the formats.
-#![allow(dead_code)]
-
 mod cells;
 mod columns;
 mod defaults;

@@ -12,6 +12,8 @@ mod service;
 
 use serde_json::{Map, Value, json};
 
+pub(crate) use pod::qos_class;
+
 use crate::value::{int, is_set, object_at, same, text};
 
 /// Whether a kind has a status that only the subresource writes.

@@ -4,12 +4,25 @@
 //! defaults. Invariant: an object without errors is one that upstream takes too, as far as the
 //! README's table says that it is checked; no check refuses what upstream takes.
 
+mod access;
+mod batch;
+mod cluster;
 mod config;
+mod cron;
+mod network;
+mod pod;
+mod policies;
+mod resources;
+mod rules;
+mod service;
+mod storage;
+mod workloads;
 
 use serde_json::Value;
 
 use crate::error::{Errors, FieldError};
 use crate::metadata;
+use crate::path::Path;
 
 /// What is wrong with an object that is to be created. Kinds that are not built in have their
 /// metadata checked, by the rules of custom resources.
@@ -41,8 +54,9 @@ pub fn validate_update(
 ) -> Vec<FieldError> {
     let mut errors = Errors::default();
     metadata::update(new, old, &mut errors);
-    if subresource.is_empty() {
-        check(group, kind, new, Some(old), &mut errors);
+    match subresource {
+        "" => check(group, kind, new, Some(old), &mut errors),
+        subresource => check_subresource(group, kind, subresource, new, old, &mut errors),
     }
     errors.0
 }
@@ -52,6 +66,80 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
     match (group, kind) {
         ("", "ConfigMap") => config::config_map(object, old, errors),
         ("", "Secret") => config::secret(object, old, errors),
+        ("", "Pod") => pod::pod(object, old, errors),
+        ("", "PodTemplate") => pod::template(&object["template"], &TEMPLATE, errors),
+        ("", "ReplicationController") => workloads::replication_controller(object, errors),
+        ("apps", "Deployment") => workloads::deployment(object, old, errors),
+        ("apps", "ReplicaSet") => workloads::replica_set(object, old, errors),
+        ("apps", "StatefulSet") => workloads::stateful_set(object, old, errors),
+        ("apps", "DaemonSet") => workloads::daemon_set(object, old, errors),
+        ("apps", "ControllerRevision") => workloads::controller_revision(object, old, errors),
+        ("batch", "Job") => batch::job(object, old, errors),
+        ("batch", "CronJob") => batch::cron_job(object, old, errors),
+        ("", "Service") => service::service(object, old, errors),
+        ("", "Endpoints") => network::endpoints(object, old, errors),
+        ("discovery.k8s.io", "EndpointSlice") => network::endpoint_slice(object, old, errors),
+        ("networking.k8s.io", "Ingress") => network::ingress(object, old, errors),
+        ("networking.k8s.io", "IngressClass") => network::ingress_class(object, old, errors),
+        ("networking.k8s.io", "NetworkPolicy") => network::network_policy(object, errors),
+        ("networking.k8s.io", "ServiceCIDR") => network::service_cidr(object, old, errors),
+        ("networking.k8s.io", "IPAddress") => network::ip_address(object, old, errors),
+        ("", "PersistentVolume") => storage::volume(object, old, errors),
+        ("", "PersistentVolumeClaim") => storage::claim(object, old, errors),
+        ("storage.k8s.io", "StorageClass") => storage::class(object, old, errors),
+        ("storage.k8s.io", "VolumeAttributesClass") => {
+            storage::attributes_class(object, old, errors);
+        }
+        ("storage.k8s.io", "VolumeAttachment") => storage::attachment(object, old, errors),
+        ("storage.k8s.io", "CSIStorageCapacity") => storage::csi_capacity(object, errors),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            access::role(object, kind == "ClusterRole", errors);
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            access::binding(object, old, kind == "ClusterRoleBinding", errors);
+        }
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            access::signing_request(object, old, errors);
+        }
+        ("", "ResourceQuota") => policies::resource_quota(object, old, errors),
+        ("", "LimitRange") => policies::limit_range(object, errors),
+        ("scheduling.k8s.io", "PriorityClass") => policies::priority_class(object, old, errors),
+        ("policy", "PodDisruptionBudget") => policies::disruption_budget(object, errors),
+        ("autoscaling", "HorizontalPodAutoscaler") => policies::autoscaler(object, old, errors),
+        ("autoscaling", "Scale") => policies::scale(object, errors),
+        ("", "Namespace") => cluster::namespace(object, errors),
+        ("", "Node") => cluster::node(object, old, errors),
+        ("coordination.k8s.io", "Lease") => cluster::lease(object, errors),
+        ("", "Event") | ("events.k8s.io", "Event") => cluster::event(object, group, old, errors),
+        _ => {}
+    }
+}
+
+const TEMPLATE: Path<'static> = Path::root("template");
+
+/// What is wrong with what a subresource writes.
+fn check_subresource(
+    group: &str,
+    kind: &str,
+    subresource: &str,
+    new: &Value,
+    old: &Value,
+    errors: &mut Errors,
+) {
+    match (group, kind, subresource) {
+        ("", "Namespace", "status") => cluster::namespace_status(new, errors),
+        ("", "Namespace", "finalize") => cluster::namespace_finalize(new, errors),
+        ("", "Node", "status") => cluster::node(new, Some(old), errors),
+        ("", "Pod", "ephemeralcontainers") => pod::ephemeral_update(new, old, errors),
+        ("", "Pod", "resize") => pod::resize(new, old, errors),
+        ("", "ResourceQuota", "status") => policies::resource_quota_status(new, errors),
+        ("", "ReplicationController", "status")
+        | ("apps", "Deployment" | "ReplicaSet" | "StatefulSet", "status") => {
+            workloads::replica_status(new, kind, errors);
+        }
+        ("certificates.k8s.io", "CertificateSigningRequest", "status" | "approval") => {
+            access::signing_request(new, Some(old), errors);
+        }
         _ => {}
     }
 }
