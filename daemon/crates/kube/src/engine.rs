@@ -8,6 +8,7 @@ use skerry_schema::{Catalog, Resource};
 use crate::answer;
 use crate::decode;
 use crate::error::ApiError;
+use crate::events::EventLease;
 use crate::object;
 use crate::registry::{self, Registry};
 use crate::roles::Roles;
@@ -20,6 +21,10 @@ pub(crate) struct Engine {
     pub(crate) registry: Registry,
     pub(crate) roles: Roles,
     pub(crate) tokens: Option<Tokens>,
+    /// Certificates, as PEM, that the API is verified with.
+    pub(crate) authority: String,
+    /// The lease that new events get.
+    pub(crate) event_lease: EventLease,
 }
 
 /// An object and what the store knows of it.
@@ -35,12 +40,19 @@ pub(crate) const STALE: &str =
     "the cluster has no quorum: this is this server's own state and may be old";
 
 impl Engine {
-    pub(crate) fn new(storage: Storage, catalog: Catalog, tokens: Option<Tokens>) -> Arc<Engine> {
+    pub(crate) fn new(
+        storage: Storage,
+        catalog: Catalog,
+        tokens: Option<Tokens>,
+        authority: String,
+    ) -> Arc<Engine> {
         Arc::new(Engine {
             storage,
             registry: Registry::new(catalog),
             roles: Roles::default(),
             tokens,
+            authority,
+            event_lease: EventLease::default(),
         })
     }
 

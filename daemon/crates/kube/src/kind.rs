@@ -10,6 +10,7 @@ use skerry_schema::Resource;
 
 use crate::error::ApiError;
 use crate::object;
+use crate::options::Propagation;
 
 /// The `columnDefinitions` of a kind's Table.
 pub(crate) fn columns(resource: &Resource) -> Value {
@@ -175,4 +176,10 @@ pub(crate) fn goes_now(resource: &Resource, object: &Value) -> bool {
         && object::finalizers(object).is_empty()
         && !holds_on(resource, object)
         && left.and_then(Value::as_i64).unwrap_or(0) == 0
+}
+
+/// What becomes of the dependents of a kind where nobody says.
+pub(crate) fn default_propagation(resource: &Resource) -> Option<Propagation> {
+    let orphans = is(resource, "", "ReplicationController") || is(resource, "batch", "Job");
+    orphans.then_some(Propagation::Orphan)
 }

@@ -23,6 +23,8 @@ mod decode;
 mod documents;
 mod engine;
 mod error;
+mod escalation;
+mod events;
 mod filter;
 mod impersonate;
 mod kind;
@@ -37,6 +39,8 @@ mod review;
 mod roles;
 mod route;
 mod server;
+#[cfg(test)]
+mod server_test;
 mod shape;
 mod storage;
 mod time;

@@ -31,6 +31,8 @@ pub struct Options {
     pub server_address: String,
     /// The private key, as PEM, that signs service account tokens; none are known without it.
     pub service_key: Option<String>,
+    /// Certificates, as PEM, that this server's own is verified with.
+    pub authority: String,
 }
 
 /// Who issues service account tokens: upstream's name for a cluster's own API server.
@@ -54,7 +56,12 @@ impl Api {
             .service_key
             .as_deref()
             .and_then(|pem| Tokens::new(pem, ISSUER));
-        let engine = Engine::new(storage, skerry_schema::built_in(), tokens);
+        let engine = Engine::new(
+            storage,
+            skerry_schema::built_in(),
+            tokens,
+            options.authority.clone(),
+        );
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
         Api(Arc::new(Inner {

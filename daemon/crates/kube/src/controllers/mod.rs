@@ -3,7 +3,9 @@
 //! Everything here may be stopped at any point and begun anew by another leader: each step is a
 //! write under the condition that nothing has changed. Invariant: only the leader writes.
 
+mod accounts;
 mod bootstrap;
+mod garbage;
 mod namespaces;
 mod roles;
 
@@ -50,7 +52,13 @@ async fn lead(engine: &Engine) {
         tracing::warn!(%error, "cannot make the first objects");
         tokio::time::sleep(RETRY_INTERVAL).await;
     }
-    tokio::join!(namespaces::run(engine), roles::run(engine), compact(engine));
+    tokio::join!(
+        accounts::run(engine),
+        garbage::run(engine),
+        namespaces::run(engine),
+        roles::run(engine),
+        compact(engine),
+    );
 }
 
 /// Forgets history that is older than an interval.

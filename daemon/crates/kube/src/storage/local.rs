@@ -35,6 +35,15 @@ impl Local {
         *self.leadership.lock().unwrap() = leadership;
     }
 
+    /// Forgets what was before a revision.
+    pub(crate) fn compact(&self, revision: i64) {
+        let compaction = skerry_proto::etcdserverpb::CompactionRequest {
+            revision,
+            physical: true,
+        };
+        self.apply(Operation::Compaction(compaction)).unwrap();
+    }
+
     fn apply(&self, mut operation: Operation) -> Result<Reply, ProposeError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let (store, index) = &mut *writer;

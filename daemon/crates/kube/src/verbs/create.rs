@@ -43,6 +43,8 @@ impl Engine {
         new_metadata(&mut object);
         self.shape(call, &mut object);
         kind::prepare_create(&call.resource, &mut object);
+        self.refuse_escalation(call, &object, None)?;
+        let lease = self.lease_for(&call.resource, options).await?;
         for _ in 0..NAME_TRIES_MAX {
             if makes_name {
                 let name = object::generated_name(&base);
@@ -58,7 +60,7 @@ impl Engine {
                     Some(_) if makes_name => continue,
                     Some(_) => {}
                 }
-            } else if self.store(&key, 0, &mut object, 0).await? {
+            } else if self.store(&key, 0, &mut object, lease).await? {
                 return Ok(object);
             }
             if !makes_name {

@@ -27,8 +27,10 @@ pub(crate) enum Deleted {
     Marked(Value),
 }
 
-const ORPHAN: &str = "orphan";
-const FOREGROUND: &str = "foregroundDeletion";
+/// Held by what is to leave its dependents alone.
+pub(crate) const ORPHAN: &str = "orphan";
+/// Held by what waits for its dependents to go.
+pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 
 impl Engine {
     pub(crate) async fn delete(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
@@ -180,7 +182,10 @@ fn check_preconditions(
 
 /// Marks an object; true where nothing stands in the way of its going at once.
 fn mark(call: &Call, object: &mut Value, options: &DeleteOptions) -> bool {
-    let finalizers = wanted_finalizers(object, options.propagation);
+    let propagation = options
+        .propagation
+        .or_else(|| kind::default_propagation(&call.resource));
+    let finalizers = wanted_finalizers(object, propagation);
     object::set_finalizers(object, finalizers.clone());
     let was_marked = object::is_terminating(object);
     let mut grace = kind::grace_seconds(&call.resource, object, options.grace_period_seconds);

@@ -1,7 +1,7 @@
 //! The verbs, one a file.
 
-mod create;
-mod delete;
+pub(crate) mod create;
+pub(crate) mod delete;
 mod get;
 mod list;
 mod patch;

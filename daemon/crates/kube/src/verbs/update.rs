@@ -68,6 +68,7 @@ impl Engine {
         keep_metadata(&mut next, old);
         kind::prepare_update(&call.resource, &info.subresource, &mut next, old);
         kind::validate_update(&call.resource, &info.subresource, &next, old)?;
+        self.refuse_escalation(call, &next, Some(old))?;
         object::set_resource_version(&mut next, current.stored.revision);
         self.note_manager(call, &mut next, Some(old), options);
         if next == *old {

@@ -69,19 +69,17 @@ impl Engine {
             (false, 0) => (None, self.storage.view()?.revision() + 1),
             (false, version) => (None, version + 1),
         };
-        let cursor = self
-            .storage
-            .watch(range, from)
-            .map_err(|error| match error {
-                StorageError::Compacted(_) => {
-                    let oldest = self
-                        .storage
-                        .view()
-                        .map_or(0, |view| view.compact_revision());
-                    too_old(from - 1, oldest)
-                }
-                other => other.into(),
-            })?;
+        let cursor = match self.storage.watch(range, from) {
+            Ok(cursor) => cursor,
+            Err(StorageError::Compacted(_)) => {
+                let oldest = self.storage.view()?.compact_revision();
+                // A watch that cannot begin says so as one that cannot go on.
+                let event = frame("ERROR", &too_old(from - 1, oldest).status());
+                let events = stream::iter([Ok(Bytes::from(event))]);
+                return Ok(Answer::Events(Box::pin(events)));
+            }
+            Err(other) => return Err(other.into()),
+        };
         let now = Instant::now();
         let lasts = match options.timeout_seconds {
             Some(seconds) => Duration::from_secs(seconds.min(86_400 * 365)),
