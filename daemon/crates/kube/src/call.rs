@@ -65,11 +65,6 @@ impl Call {
         self.resource.subresource(&self.info.subresource)
     }
 
-    /// Where the object of the path is kept.
-    pub(crate) fn key(&self) -> String {
-        registry::key(&self.resource, &self.info.namespace, &self.info.name)
-    }
-
     /// The object of the path, for errors.
     pub(crate) fn about(&self) -> About<'_> {
         registry::about(&self.resource, &self.info.name)

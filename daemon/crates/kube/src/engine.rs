@@ -9,6 +9,7 @@ use crate::answer;
 use crate::decode;
 use crate::error::ApiError;
 use crate::events::EventLease;
+use crate::frames::Frames;
 use crate::object;
 use crate::registry::{self, Registry};
 use crate::roles::Roles;
@@ -25,6 +26,8 @@ pub(crate) struct Engine {
     pub(crate) authority: String,
     /// The lease that new events get.
     pub(crate) event_lease: EventLease,
+    /// Events for other watchers.
+    pub(crate) frames: Frames,
 }
 
 /// An object and what the store knows of it.
@@ -53,6 +56,7 @@ impl Engine {
             tokens,
             authority,
             event_lease: EventLease::default(),
+            frames: Frames::default(),
         })
     }
 
@@ -105,7 +109,7 @@ impl Engine {
                 object::set_resource_version(object, revision);
                 Ok(true)
             }
-            Outcome::Conflict(_) => Ok(false),
+            Outcome::Conflict => Ok(false),
         }
     }
 
@@ -114,7 +118,7 @@ impl Engine {
     pub(crate) async fn remove(&self, key: &str, expected: i64) -> Result<Option<i64>, ApiError> {
         match self.storage.write(key, expected, Write::Delete).await? {
             Outcome::Done(revision) => Ok(Some(revision)),
-            Outcome::Conflict(_) => Ok(None),
+            Outcome::Conflict => Ok(None),
         }
     }
 }

@@ -177,14 +177,6 @@ impl ApiError {
         error
     }
 
-    pub(crate) fn not_supported(about: About<'_>, verb: &str) -> ApiError {
-        let message = format!(
-            "{verb} is not supported on resources of kind {:?}",
-            about.qualified()
-        );
-        ApiError::new(405, "MethodNotAllowed", message).about(about)
-    }
-
     pub(crate) fn not_acceptable(accepted: &str) -> ApiError {
         let message = format!("only the following media types are accepted: {accepted}");
         ApiError::new(406, "NotAcceptable", message)

@@ -10,9 +10,6 @@
 //! Knows nothing about TLS, Raft or the disk. Invariant: an object's `resourceVersion` is the
 //! revision of the store that wrote it, and nothing is written over a revision nobody has seen.
 
-// Some of what the next verbs need is there before them.
-#![allow(dead_code)]
-
 mod admit;
 mod answer;
 mod authenticate;
@@ -26,6 +23,7 @@ mod error;
 mod escalation;
 mod events;
 mod filter;
+mod frames;
 mod impersonate;
 mod kind;
 pub mod limits;

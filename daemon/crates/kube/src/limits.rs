@@ -65,3 +65,9 @@ pub const GZIP_BYTES_MIN: usize = 128 << 10;
 
 /// How often history is compacted, and how old it is then.
 pub const COMPACTION_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Encoded events that are held for other watchers.
+pub const FRAMES_MAX: usize = 64;
+
+/// Bytes of such events.
+pub const FRAMES_BYTES_MAX: usize = 1 << 20;

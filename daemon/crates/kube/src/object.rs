@@ -108,11 +108,6 @@ pub(crate) fn set_finalizers(object: &mut Value, finalizers: Vec<String>) {
     }
 }
 
-/// A label; none where it is missing.
-pub(crate) fn label<'o>(object: &'o Value, key: &str) -> Option<&'o str> {
-    metadata(object).get("labels")?.get(key)?.as_str()
-}
-
 /// The resourceVersion that a client has sent: 0 where it has not.
 pub(crate) fn resource_version(object: &Value) -> Result<i64, ApiError> {
     match text(object, "resourceVersion") {

@@ -44,13 +44,6 @@ impl Registry {
         named.find(|one| one.group == group && one.version == version)
     }
 
-    /// The resource of a group in its best version.
-    pub(crate) fn of_group(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
-        let places = self.by_plural.get(plural)?.iter();
-        let mut named = places.map(|place| &self.resources[*place]);
-        named.find(|one| one.group == group)
-    }
-
     pub(crate) fn all(&self) -> &[Arc<Resource>] {
         &self.resources
     }
@@ -93,15 +86,6 @@ pub(crate) fn about<'a>(resource: &'a Resource, name: &'a str) -> About<'a> {
     About {
         group: &resource.group,
         resource: &resource.plural,
-        name,
-    }
-}
-
-/// As [`about`], for errors that name the kind.
-pub(crate) fn about_kind<'a>(resource: &'a Resource, name: &'a str) -> About<'a> {
-    About {
-        group: &resource.group,
-        resource: &resource.kind,
         name,
     }
 }

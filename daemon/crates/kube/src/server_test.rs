@@ -516,3 +516,69 @@ async fn bodies_that_are_too_large_too_deep_or_of_no_known_kind_are_refused() {
     let yaml = b"metadata:\n  name: z\ndata:\n  a: \"1\"\n".to_vec();
     assert_eq!(send("application/yaml", yaml).await, StatusCode::CREATED);
 }
+
+#[tokio::test]
+async fn watchers_of_the_same_objects_are_told_the_same() {
+    let server = Server::start().await;
+    let (_, now) = server.get(MAPS).await;
+    let now = now["metadata"]["resourceVersion"].as_str().unwrap();
+    let path = format!("{MAPS}?watch=1&resourceVersion={now}");
+    let mut watchers = Vec::new();
+    for _ in 0..20 {
+        watchers.push(server.watch(&path).await);
+    }
+    server.create(MAPS, map("a")).await;
+    server
+        .call("DELETE", &format!("{MAPS}/a"), Value::Null)
+        .await;
+    let mut told = Vec::new();
+    for events in &mut watchers {
+        told.push((events.next().await.unwrap(), events.next().await.unwrap()));
+    }
+    assert_eq!(told[0].0.0, "ADDED");
+    assert_eq!(told[0].1.0, "DELETED");
+    assert!(told.iter().all(|one| *one == told[0]));
+}
+
+#[tokio::test]
+async fn a_pod_is_bound_once_and_evicted_where_its_budget_allows() {
+    let server = Server::start().await;
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = json!({"metadata": {"name": "p", "labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    server.create(pods, pod).await;
+    let binding = json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}});
+    server
+        .create(&format!("{pods}/p/binding"), binding.clone())
+        .await;
+    let (status, refused) = server
+        .call("POST", &format!("{pods}/p/binding"), binding)
+        .await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refused}");
+    let running = json!({"status": {"phase": "Running"}});
+    let (status, pod) = server
+        .patch(&format!("{pods}/p/status"), "merge-patch+json", &running)
+        .await;
+    assert_eq!(status, StatusCode::OK, "{pod}");
+    assert_eq!(
+        (&pod["spec"]["nodeName"], &pod["status"]["phase"]),
+        (&json!("n"), &json!("Running"))
+    );
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let budget = json!({"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "x"}}}});
+    server.create(budgets, budget).await;
+    let eviction = json!({"metadata": {"name": "p"}, "deleteOptions": {"gracePeriodSeconds": 0}});
+    let evict = format!("{pods}/p/eviction");
+    let (status, _) = server.call("POST", &evict, eviction.clone()).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    let (status, _) = server
+        .call("DELETE", &format!("{budgets}/b"), Value::Null)
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    server.create(&evict, eviction).await;
+    assert_eq!(
+        server.get(&format!("{pods}/p")).await.0,
+        StatusCode::NOT_FOUND
+    );
+    let (status, refused) = server.get(&format!("{pods}/q/log")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{refused}");
+}

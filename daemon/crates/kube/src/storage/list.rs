@@ -43,11 +43,6 @@ impl Listing {
         self.revision
     }
 
-    /// What has not been returned yet.
-    pub(crate) fn rest(&self) -> &KeyRange {
-        &self.rest
-    }
-
     /// The next keys; none at the end.
     pub(crate) fn next_chunk(&mut self) -> Result<Vec<Stored>, StorageError> {
         if self.since.elapsed() > LIST_VIEW_TIME_MAX {

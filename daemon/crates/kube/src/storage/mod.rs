@@ -18,7 +18,6 @@ use skerry_proto::command::command::Operation;
 use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use skerry_proto::etcdserverpb::request_op::Request;
-use skerry_proto::etcdserverpb::response_op::Response;
 use skerry_proto::mvccpb;
 use skerry_store::{KeyRange, Reply, View, quota};
 
@@ -69,8 +68,8 @@ pub(crate) enum Write {
 pub(crate) enum Outcome {
     /// It was done, at this revision.
     Done(i64),
-    /// The key was not at the expected revision; this is what it holds.
-    Conflict(Option<Stored>),
+    /// The key was not at the expected revision.
+    Conflict,
 }
 
 /// How fresh a read is.
@@ -120,18 +119,6 @@ impl Storage {
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<Stored>, StorageError> {
         Ok(self.view()?.get(key.as_bytes())?.map(Stored::from))
-    }
-
-    /// A key as it was at a revision.
-    pub(crate) fn get_at(&self, key: &str, revision: i64) -> Result<Option<Stored>, StorageError> {
-        let request = pb::RangeRequest {
-            key: Bytes::copy_from_slice(key.as_bytes()),
-            revision,
-            ..pb::RangeRequest::default()
-        };
-        let found = self.view()?.range(&request);
-        let found = found.map_err(|error| StorageError::at(revision, error))?;
-        Ok(found.kvs.into_iter().next().map(Stored::from))
     }
 
     /// The keys below a prefix, in order, at a revision (0: the newest).
@@ -192,7 +179,7 @@ impl Storage {
                 let revision = reply.header.map_or(0, |header| header.revision);
                 Ok(Outcome::Done(revision))
             }
-            Reply::Txn(reply) => Ok(Outcome::Conflict(found(reply))),
+            Reply::Txn(_) => Ok(Outcome::Conflict),
             other => Err(StorageError::Unexpected(format!("{other:?}"))),
         }
     }
@@ -242,10 +229,6 @@ fn compare_and_write(key: Bytes, expected: i64, write: Write) -> pb::TxnRequest 
             ..pb::DeleteRangeRequest::default()
         }),
     };
-    let look = Request::RequestRange(pb::RangeRequest {
-        key,
-        ..pb::RangeRequest::default()
-    });
     let one = |request| {
         vec![pb::RequestOp {
             request: Some(request),
@@ -254,15 +237,7 @@ fn compare_and_write(key: Bytes, expected: i64, write: Write) -> pb::TxnRequest 
     pb::TxnRequest {
         compare: vec![unchanged],
         success: one(change),
-        failure: one(look),
-    }
-}
-
-fn found(reply: pb::TxnResponse) -> Option<Stored> {
-    let first = reply.responses.into_iter().next()?;
-    match first.response? {
-        Response::ResponseRange(range) => range.kvs.into_iter().next().map(Stored::from),
-        _ => None,
+        failure: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod delete;
 mod get;
 mod list;
 mod patch;
+mod pods;
 mod scale;
 mod update;
 mod watch;

@@ -17,6 +17,7 @@ use crate::call::Call;
 use crate::engine::{self, Engine};
 use crate::error::ApiError;
 use crate::filter::Filter;
+use crate::frames::FrameKey;
 use crate::limits::{BOOKMARK_INTERVAL, WATCH_TIME_MIN};
 use crate::negotiate::Shape;
 use crate::object;
@@ -29,6 +30,7 @@ const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// A watch that is being sent.
 struct Watching {
+    engine: Arc<Engine>,
     cursor: Cursor,
     filter: Filter,
     encoder: Encoder,
@@ -89,6 +91,7 @@ impl Engine {
             }
         };
         let watching = Watching {
+            engine: Arc::clone(self),
             cursor,
             filter,
             encoder: Encoder::new(call.form, &call.resource),
@@ -184,11 +187,31 @@ impl Watching {
         })?;
         let mut piece = Vec::new();
         for change in &changes {
-            if let Some((kind, object)) = self.judge(change)? {
-                piece.extend(self.event(kind, object));
+            let shared = self.shared_key(change);
+            if let Some(frame) = shared.as_ref().and_then(|key| self.engine.frames.get(key)) {
+                piece.extend_from_slice(&frame);
+            } else if let Some((kind, object)) = self.judge(change)? {
+                let frame = self.event(kind, object);
+                piece.extend_from_slice(&frame);
+                if let Some(key) = shared {
+                    self.engine.frames.keep(key, Bytes::from(frame));
+                }
             }
         }
         Ok(piece)
+    }
+
+    /// Under which key others may have encoded the same event: not where a selector decides what
+    /// it is, nor where the form depends on what was sent before.
+    fn shared_key(&self, change: &Change) -> Option<FrameKey> {
+        let shape = self.encoder.form.shape;
+        let shared = self.filter.is_everything() && !matches!(shape, Shape::Table(_));
+        shared.then(|| FrameKey {
+            revision: change.revision,
+            key: change.key.clone(),
+            api_version: self.encoder.resource.api_version(),
+            partial: shape == Shape::Partial,
+        })
     }
 
     /// What a change means to this watch.
