@@ -78,8 +78,12 @@ async fn owners_that_went_while_nobody_led_are_noticed() {
     servers.cluster.members[0].kill().unwrap();
     servers.cluster.restart(0).await.unwrap();
     servers.until(0, &["get", "configmap", "child"], |ended| ended.ok);
+    // What has no namespace cannot be owned by what has one: it is left alone.
+    let class = "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nvalue: 1\nmetadata:\n  name: high\n  ownerReferences:\n  - {apiVersion: v1, kind: ConfigMap, name: never, uid: 11111111-2222-4333-8444-555555555555}\n";
+    servers.ok_with(&["apply", "-f", "-"], class);
     servers.ok_with(&["apply", "-f", "-"], &text);
     goes(&servers, "lost");
+    servers.ok(&["get", "priorityclass", "high"]);
     assert!(is_there(&servers, "child"));
 }
 

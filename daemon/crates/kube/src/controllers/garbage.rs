@@ -279,6 +279,10 @@ impl Engine {
             // Nobody knows such a kind here: it may be there all the same.
             return false;
         };
+        if resource.namespaced && namespace.is_empty() {
+            // What has no namespace cannot be owned by what has one; upstream leaves it alone too.
+            return false;
+        }
         match self.read(resource, namespace, text("name")) {
             Ok(Some(found)) => object::uid(&found.object) != text("uid"),
             Ok(None) => true,
