@@ -69,7 +69,7 @@ pub(crate) fn write_all(files: &[NewFile<'_>]) -> Result<(), PkiError> {
         .filter(|file| !holds_already(&file.path, file.text, file.mode));
     let mut staged = Vec::with_capacity(files.len());
     for file in wanted {
-        let waiting = stage(&file.path, file.text, file.mode)?;
+        let waiting = stage(staged_name(&file.path), file.text, file.mode)?;
         waiting.file.sync_all().map_err(|source| PkiError::Write {
             path: waiting.path.clone(),
             source,
@@ -85,12 +85,15 @@ pub(crate) fn write_all(files: &[NewFile<'_>]) -> Result<(), PkiError> {
 }
 
 /// Puts `text` into `path` without waiting for the disk: after a power cut the file may be the old
-/// one, the new one, or torn. For what is looked at and made again at every start.
+/// one, the new one, or torn. For what is looked at and made again at every start, perhaps by
+/// several servers at once in a folder that they share.
 pub(crate) fn write_lazily(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
     if holds_already(path, text, mode) {
         return Ok(());
     }
-    let staged = stage(path, text, mode)?;
+    let mut own_name = path.as_os_str().to_owned();
+    own_name.push(format!(".{}.new", std::process::id()));
+    let staged = stage(PathBuf::from(own_name), text, mode)?;
     commit(&staged.path, path)
 }
 
@@ -100,9 +103,8 @@ struct Staged {
     file: File,
 }
 
-/// Writes `text` under the name that [`staged_name`] gives for `path`.
-fn stage(path: &Path, text: &str, mode: u32) -> Result<Staged, PkiError> {
-    let staged = staged_name(path);
+/// Writes `text` under the name `staged`.
+fn stage(staged: PathBuf, text: &str, mode: u32) -> Result<Staged, PkiError> {
     let failed = |source| PkiError::Write {
         path: staged.clone(),
         source,
