@@ -175,6 +175,7 @@ fn pki_identity(settings: &Settings) -> skerry_pki::Identity {
     ips.dedup();
     let mut identity = skerry_pki::Identity::new(settings.node_name.clone(), ips);
     identity.tls_sans.clone_from(&settings.tls_san);
+    identity.service_ips = vec![settings.service_cidr.first().into()];
     identity
 }
 

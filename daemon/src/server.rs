@@ -166,6 +166,8 @@ fn start_serving(
         let address = std::net::SocketAddr::new(settings.advertise, settings.https_port);
         let options = skerry_kube::Options {
             server_address: address.to_string(),
+            port: settings.https_port,
+            services: settings.service_cidr,
             authority: member.pki.ca_bundle().to_owned(),
             service_key: std::fs::read_to_string(settings.data_dir.join("tls/service.key")).ok(),
         };

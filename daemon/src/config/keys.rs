@@ -106,6 +106,10 @@ pub(crate) const KEYS: &[Key] = &[
         "further name or address for the serving certificates",
     ),
     text(
+        "service-cidr",
+        "addresses of Services, the same on every server [10.43.0.0/16]",
+    ),
+    text(
         "write-kubeconfig",
         "where the admin's kubeconfig goes [/etc/skerry/skerry.yaml]",
     ),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use skerry_kube::ServiceNetwork;
+
 /// `500ms`, `5s`, `2m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -55,6 +57,12 @@ pub(crate) fn mode(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|mode| *mode <= 0o777)
         .ok_or_else(|| expected("an octal file mode such as 0600", text))
+}
+
+/// `10.43.0.0/16`
+pub(crate) fn service_network(text: &str) -> Result<ServiceNetwork, String> {
+    ServiceNetwork::parse(text)
+        .ok_or_else(|| expected("an IPv4 network of /8 to /28 such as 10.43.0.0/16", text))
 }
 
 /// A TCP port; 0 is none.

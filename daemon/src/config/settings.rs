@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use skerry_consensus::FlushPolicy;
 use skerry_etcd::TokenOptions;
+use skerry_kube::ServiceNetwork;
 
 use super::file;
 use super::layers::{self, LayerError, Layers, Origin, Value};
 use super::parse;
+
+/// K3s's.
+const SERVICE_CIDR: &str = "10.43.0.0/16";
 
 /// Where settings are looked for when `--config` does not say.
 const CONFIG_FILE: &str = "/etc/skerry/config.yaml";
@@ -46,6 +50,7 @@ pub(crate) struct Settings {
     /// Servers to join, `https://host:port`, tried in turn.
     pub(crate) servers: Vec<String>,
     pub(crate) tls_san: Vec<String>,
+    pub(crate) service_cidr: ServiceNetwork,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) kubeconfig_mode: u32,
     pub(crate) disable_apiserver: bool,
@@ -159,6 +164,10 @@ impl Settings {
             token: given.token()?,
             servers,
             tls_san: given.list("tls-san"),
+            service_cidr: match given.parsed("service-cidr", parse::service_network)? {
+                Some(network) => network,
+                None => parse::service_network(SERVICE_CIDR).expect("the default is a network"),
+            },
             kubeconfig: given.path("write-kubeconfig", "/etc/skerry/skerry.yaml"),
             kubeconfig_mode: given
                 .parsed("write-kubeconfig-mode", parse::mode)?

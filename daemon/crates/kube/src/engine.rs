@@ -13,6 +13,8 @@ use crate::frames::Frames;
 use crate::object;
 use crate::registry::{self, Registry};
 use crate::roles::Roles;
+use crate::server::Options;
+use crate::services::ServiceNetwork;
 use crate::storage::{Freshness, Outcome, Storage, Stored, Write};
 use crate::tokens::Tokens;
 
@@ -24,6 +26,10 @@ pub(crate) struct Engine {
     pub(crate) tokens: Option<Tokens>,
     /// Certificates, as PEM, that the API is verified with.
     pub(crate) authority: String,
+    /// The addresses of Services.
+    pub(crate) services: ServiceNetwork,
+    /// The port of the API, as the Service `kubernetes` leads to it.
+    pub(crate) api_port: u16,
     /// The lease that new events get.
     pub(crate) event_lease: EventLease,
     /// Events for other watchers.
@@ -47,14 +53,16 @@ impl Engine {
         storage: Storage,
         catalog: Catalog,
         tokens: Option<Tokens>,
-        authority: String,
+        options: &Options,
     ) -> Arc<Engine> {
         Arc::new(Engine {
             storage,
             registry: Registry::new(catalog),
             roles: Roles::default(),
             tokens,
-            authority,
+            authority: options.authority.clone(),
+            services: options.services,
+            api_port: options.port,
             event_lease: EventLease::default(),
             frames: Frames::default(),
         })

@@ -39,6 +39,7 @@ mod route;
 mod server;
 #[cfg(test)]
 mod server_test;
+mod services;
 mod shape;
 mod storage;
 mod time;
@@ -49,4 +50,5 @@ mod verbs;
 pub use answer::Body;
 pub use error::ApiError;
 pub use server::{Api, Options};
+pub use services::ServiceNetwork;
 pub use storage::{Datastore, Leadership, Pending};

@@ -71,3 +71,15 @@ pub const FRAMES_MAX: usize = 64;
 
 /// Bytes of such events.
 pub const FRAMES_BYTES_MAX: usize = 1 << 20;
+
+/// The ports on nodes that Services may have: upstream's default range.
+pub const NODE_PORT_MIN: u16 = 30_000;
+/// See [`NODE_PORT_MIN`].
+pub const NODE_PORT_MAX: u16 = 32_767;
+
+/// How often another address is tried for a Service before its network counts as full.
+pub const CLAIM_TRIES_MAX: usize = 512;
+
+/// Between two looks for claims that no Service uses; a Service is stored within far less than that
+/// after its address was claimed.
+pub const CLAIM_LOOK_INTERVAL: Duration = Duration::from_secs(300);

@@ -26,6 +26,8 @@ pub(crate) struct WriteOptions {
     pub(crate) force: bool,
     /// The object is what an apply has made, with its owners.
     pub(crate) applied: bool,
+    /// The server writes what it would refuse from a client: members on loopback addresses.
+    pub(crate) unchecked: bool,
 }
 
 pub(crate) fn invalid(kind: &str, field: &str, reason: &str, message: String) -> ApiError {
@@ -76,6 +78,7 @@ impl WriteOptions {
             field_manager: field_manager.to_owned(),
             field_validation,
             force: query.switch("force"),
+            unchecked: false,
             applied: false,
         })
     }

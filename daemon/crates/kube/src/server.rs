@@ -20,6 +20,7 @@ use crate::limits::{QUERY_BYTES_MAX, REQUESTS_MAX};
 use crate::negotiate::{Asked, Form, negotiate};
 use crate::query::Query;
 use crate::route::{RequestInfo, route};
+use crate::services::ServiceNetwork;
 use crate::storage::{Datastore, Storage};
 use crate::tokens::Tokens;
 use crate::{controllers, decode, openapi, registry, roles};
@@ -29,6 +30,10 @@ use crate::{controllers, decode, openapi, registry, roles};
 pub struct Options {
     /// `host:port` that discovery tells clients.
     pub server_address: String,
+    /// The port of the members' addresses that the API is served on.
+    pub port: u16,
+    /// The addresses of Services.
+    pub services: ServiceNetwork,
     /// The private key, as PEM, that signs service account tokens; none are known without it.
     pub service_key: Option<String>,
     /// Certificates, as PEM, that this server's own is verified with.
@@ -56,12 +61,7 @@ impl Api {
             .service_key
             .as_deref()
             .and_then(|pem| Tokens::new(pem, ISSUER));
-        let engine = Engine::new(
-            storage,
-            skerry_schema::built_in(),
-            tokens,
-            options.authority.clone(),
-        );
+        let engine = Engine::new(storage, skerry_schema::built_in(), tokens, &options);
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
         Api(Arc::new(Inner {

@@ -26,6 +26,8 @@ impl Server {
     async fn start() -> Server {
         let store = Local::new();
         let options = Options {
+            port: 6443,
+            services: crate::ServiceNetwork::parse("10.43.0.0/16").unwrap(),
             server_address: "127.0.0.1:6443".into(),
             service_key: None,
             authority: String::new(),

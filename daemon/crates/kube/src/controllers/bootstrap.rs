@@ -130,6 +130,7 @@ pub(crate) fn own_options() -> WriteOptions {
         field_manager: String::new(),
         field_validation: FieldValidation::Ignore,
         force: false,
+        unchecked: false,
         applied: false,
     }
 }

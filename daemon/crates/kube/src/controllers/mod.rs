@@ -8,6 +8,7 @@ mod bootstrap;
 mod garbage;
 mod namespaces;
 mod roles;
+mod services;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,7 @@ async fn lead(engine: &Engine) {
         garbage::run(engine),
         namespaces::run(engine),
         roles::run(engine),
+        services::run(engine),
         compact(engine),
     );
 }

@@ -3,6 +3,7 @@
 //! Knows nothing about Kubernetes. Invariant: once a proposal is answered, the reader shows it.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use skerry_consensus::{Caller, Handle, ProposeError, ReadError, Role};
@@ -34,6 +35,9 @@ pub trait Datastore: Send + Sync + 'static {
 
     /// Who leads.
     fn leadership(&self) -> Leadership;
+
+    /// The addresses of all members that have started.
+    fn addresses(&self) -> Vec<IpAddr>;
 }
 
 impl Datastore for Handle {
@@ -56,5 +60,17 @@ impl Datastore for Handle {
             (Role::Leader, Some(leader)) if leader == status.member_id => Leadership::Here,
             _ => Leadership::Elsewhere,
         }
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        let status = self.status();
+        let urls = status.members.iter();
+        let urls = urls.filter_map(|(_, member, _)| member.client_urls.first());
+        urls.filter_map(|url| {
+            let authority: http::Uri = url.parse().ok()?;
+            let host = authority.host()?;
+            host.trim_matches(['[', ']']).parse().ok()
+        })
+        .collect()
     }
 }

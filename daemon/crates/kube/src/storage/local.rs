@@ -1,5 +1,6 @@
 //! A store of one member without consensus, for tests: what is proposed is applied at once.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -88,5 +89,9 @@ impl Datastore for Local {
 
     fn leadership(&self) -> Leadership {
         *self.leadership.lock().unwrap()
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        vec![IpAddr::from([127, 0, 0, 1])]
     }
 }

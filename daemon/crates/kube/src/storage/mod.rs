@@ -11,6 +11,7 @@ mod list;
 pub(crate) mod local;
 mod watch;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -98,6 +99,10 @@ impl Storage {
 
     pub(crate) fn leadership(&self) -> Leadership {
         self.datastore.leadership()
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        self.datastore.addresses()
     }
 
     /// Makes the reads that follow see everything acknowledged before, where there is a quorum.

@@ -51,8 +51,14 @@ impl Engine {
                 object::metadata_mut(&mut object).insert("name".into(), name.into());
             }
             let name = object::name(&object).to_owned();
-            kind::validate_create(&call.resource, &object)?;
             self.note_manager(call, &mut object, None, options);
+            let claims = self.give(call, &mut object, None, options.dry_run).await?;
+            let valid = kind::validate_create(&call.resource, &object);
+            if let Err(error) = valid.or_else(|error| options.unchecked.then_some(()).ok_or(error))
+            {
+                self.give_back(claims).await;
+                return Err(error);
+            }
             let key = registry::key(&call.resource, &call.info.namespace, &name);
             if options.dry_run {
                 match self.storage.get(&key)? {
@@ -60,8 +66,13 @@ impl Engine {
                     Some(_) if makes_name => continue,
                     Some(_) => {}
                 }
-            } else if self.store(&key, 0, &mut object, lease).await? {
-                return Ok(object);
+            } else {
+                match self.store(&key, 0, &mut object, lease).await {
+                    Ok(true) => return Ok(object),
+                    Ok(false) => self.give_back(claims).await,
+                    // It may have been stored: the claims stay, and are looked at later.
+                    Err(error) => return Err(error),
+                }
             }
             if !makes_name {
                 return Err(self.exists(call, &name)?);

@@ -75,6 +75,7 @@ impl Engine {
                     return Ok(Deleted::Gone(object));
                 }
                 if let Some(revision) = self.remove(&key, stored.revision).await? {
+                    self.take_back(&call.resource, &before, None).await;
                     object::set_resource_version(&mut object, revision);
                     return Ok(Deleted::Gone(object));
                 }

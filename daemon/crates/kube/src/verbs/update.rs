@@ -67,10 +67,17 @@ impl Engine {
         check_uid(call, &next, old)?;
         keep_metadata(&mut next, old);
         kind::prepare_update(&call.resource, &info.subresource, &mut next, old);
-        kind::validate_update(&call.resource, &info.subresource, &next, old)?;
         self.refuse_escalation(call, &next, Some(old))?;
         object::set_resource_version(&mut next, current.stored.revision);
         self.note_manager(call, &mut next, Some(old), options);
+        let claims = self
+            .give(call, &mut next, Some(old), options.dry_run)
+            .await?;
+        let valid = kind::validate_update(&call.resource, &info.subresource, &next, old);
+        if let Err(error) = valid.or_else(|error| options.unchecked.then_some(()).ok_or(error)) {
+            self.give_back(claims).await;
+            return Err(error);
+        }
         if next == *old {
             return Ok(Some(next));
         }
@@ -81,6 +88,9 @@ impl Engine {
         }
         if goes {
             let removed = self.remove(&key, current.stored.revision).await?;
+            if removed.is_some() {
+                self.take_back(&call.resource, old, None).await;
+            }
             return Ok(removed.map(|revision| {
                 object::set_resource_version(&mut next, revision);
                 next
@@ -90,6 +100,10 @@ impl Engine {
         let stored = self
             .store(&key, current.stored.revision, &mut next, lease)
             .await?;
+        match stored {
+            true => self.take_back(&call.resource, old, Some(&next)).await,
+            false => self.give_back(claims).await,
+        }
         Ok(stored.then_some(next))
     }
 }
