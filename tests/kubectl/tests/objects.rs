@@ -16,13 +16,14 @@ async fn what_is_created_can_be_read_changed_watched_and_deleted() {
         "error: failed to create configmap: configmaps \"a\" already exists\n"
     );
 
-    let watch = servers.background(&["get", "configmaps", "-w", "--no-headers"]);
+    let only = ["get", "configmaps", "--field-selector", "metadata.name=a"];
+    let watch = servers.background(&[&only[..], &["-w", "--no-headers"]].concat());
     watch.line_with("a ");
     servers.ok(&["patch", "configmap", "a", "-p", r#"{"data":{"z":"1"}}"#]);
     let line = watch.line_with("a ");
     assert_eq!(line.split_whitespace().nth(1), Some("2"), "{line}");
 
-    let shown = servers.ok(&["get", "configmaps", "a"]);
+    let shown = servers.ok(&only);
     assert!(
         shown.starts_with("NAME   DATA   AGE\na      2      "),
         "{shown}"
@@ -90,26 +91,23 @@ async fn apply_makes_changes_and_says_what_it_did() {
 async fn lists_come_in_pages_and_selectors_choose() {
     let servers = Servers::start(1).await;
     for name in ["a", "b", "c"] {
-        servers.ok(&["create", "configmap", name]);
+        servers.ok(&["create", "secret", "generic", name]);
     }
-    servers.ok(&["label", "configmap", "b", "tier=front"]);
+    servers.ok(&["label", "secret", "b", "tier=front"]);
     let names = |arguments: &[&str]| {
-        let mut all = vec!["get", "configmaps", "-o", "name"];
+        let mut all = vec!["get", "secrets", "-o", "name"];
         all.extend(arguments);
         servers.ok(&all)
     };
-    assert_eq!(
-        names(&["--chunk-size=1"]),
-        "configmap/a\nconfigmap/b\nconfigmap/c\nconfigmap/kube-root-ca.crt\n"
-    );
-    assert_eq!(names(&["-l", "tier in (front, back)"]), "configmap/b\n");
+    assert_eq!(names(&["--chunk-size=1"]), "secret/a\nsecret/b\nsecret/c\n");
+    assert_eq!(names(&["-l", "tier in (front, back)"]), "secret/b\n");
     assert_eq!(
         names(&["--field-selector", "metadata.name=c"]),
-        "configmap/c\n"
+        "secret/c\n"
     );
     let watch = servers.background(&[
         "get",
-        "configmaps",
+        "secrets",
         "-w",
         "--output-watch-events",
         "-l",
@@ -117,9 +115,9 @@ async fn lists_come_in_pages_and_selectors_choose() {
         "-o",
         "name",
     ]);
-    servers.ok(&["label", "configmap", "c", "tier=front"]);
-    watch.line_with("configmap/b");
-    watch.line_with("configmap/c");
+    servers.ok(&["label", "secret", "c", "tier=front"]);
+    watch.line_with("secret/b");
+    watch.line_with("secret/c");
 }
 
 #[tokio::test]
@@ -157,22 +155,23 @@ async fn a_namespace_takes_everything_in_it_along() {
 #[tokio::test]
 async fn any_member_answers_and_without_a_quorum_reads_go_on_with_a_warning() {
     let mut servers = Servers::start(3).await;
-    servers.ok(&["create", "configmap", "a"]);
-    let out = servers.run_on(2, &["get", "configmap", "a", "-o", "name"], "");
-    assert_eq!(out.out, "configmap/a\n", "{out:?}");
-    assert!(servers.run_on(1, &["create", "configmap", "b"], "").ok);
+    servers.ok(&["create", "secret", "generic", "a"]);
+    let out = servers.run_on(2, &["get", "secret", "a", "-o", "name"], "");
+    assert_eq!(out.out, "secret/a\n", "{out:?}");
+    assert!(
+        servers
+            .run_on(1, &["create", "secret", "generic", "b"], "")
+            .ok
+    );
 
     for member in [1, 2] {
         servers.cluster.members[member].kill().unwrap();
     }
-    let read = servers.until(0, &["get", "configmaps", "-o", "name"], |ended| {
+    let read = servers.until(0, &["get", "secrets", "-o", "name"], |ended| {
         ended.err.contains("no quorum")
     });
-    assert_eq!(
-        read.out,
-        "configmap/a\nconfigmap/b\nconfigmap/kube-root-ca.crt\n"
-    );
-    let refused = servers.until(0, &["create", "configmap", "c"], |ended| {
+    assert_eq!(read.out, "secret/a\nsecret/b\n");
+    let refused = servers.until(0, &["create", "secret", "generic", "c"], |ended| {
         !ended.ok && ended.err.contains("quorum")
     });
     assert!(

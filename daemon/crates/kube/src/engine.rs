@@ -6,6 +6,7 @@ use serde_json::Value;
 use skerry_schema::{Catalog, Resource};
 
 use crate::answer;
+use crate::convert::convert;
 use crate::decode;
 use crate::error::ApiError;
 use crate::events::EventLease;
@@ -140,7 +141,7 @@ pub(crate) fn kept(resource: &Resource, stored: Stored) -> Result<Kept, ApiError
 /// As clients of a resource see what is stored.
 pub(crate) fn present(resource: &Resource, stored: &Stored) -> Result<Value, ApiError> {
     let mut object = decode::stored(&stored.value)?;
+    convert(resource, &mut object);
     object::set_resource_version(&mut object, stored.revision);
-    let _ = resource;
     Ok(object)
 }

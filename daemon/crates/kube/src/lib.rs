@@ -16,6 +16,7 @@ mod authenticate;
 mod authorize;
 mod call;
 mod controllers;
+mod convert;
 mod decode;
 mod documents;
 mod engine;
