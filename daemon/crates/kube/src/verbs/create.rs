@@ -53,9 +53,11 @@ impl Engine {
             let name = object::name(&object).to_owned();
             self.note_manager(call, &mut object, None, options);
             let claims = self.give(call, &mut object, None, options.dry_run).await?;
-            let valid = kind::validate_create(&call.resource, &object);
-            if let Err(error) = valid.or_else(|error| options.unchecked.then_some(()).ok_or(error))
-            {
+            let valid = kind::validate_create(&call.resource, &object)
+                .or_else(|error| options.unchecked.then_some(()).ok_or(error))
+                // Whatever the rules of a kind are: the name becomes part of a key.
+                .and_then(|()| registry::check_segment(&name));
+            if let Err(error) = valid {
                 self.give_back(claims).await;
                 return Err(error);
             }
