@@ -1,5 +1,6 @@
 //! Who may do what, and who is who.
 
+use skerry_tests_harness::proto::etcdserverpb as pb;
 use skerry_tests_kubectl::Servers;
 
 #[tokio::test]
@@ -81,4 +82,34 @@ async fn acting_as_another_is_acting_with_their_rights() {
     servers.until(0, &["get", "pods", "--as=bob"], |ended| ended.ok);
     let list = servers.ok(&["auth", "can-i", "--list", "--as=bob"]);
     assert!(list.contains("pods/log"), "{list}");
+}
+
+#[tokio::test]
+async fn the_api_writes_also_where_users_of_the_datastore_need_permissions() {
+    let servers = Servers::start(1).await;
+    let mut client = servers.cluster.client(0).unwrap();
+    let user = pb::AuthUserAddRequest {
+        name: "root".into(),
+        password: "secret".into(),
+        ..pb::AuthUserAddRequest::default()
+    };
+    client.auth.user_add(user).await.unwrap();
+    let role = pb::AuthRoleAddRequest {
+        name: "root".into(),
+    };
+    client.auth.role_add(role).await.unwrap();
+    let grant = pb::AuthUserGrantRoleRequest {
+        user: "root".into(),
+        role: "root".into(),
+    };
+    client.auth.user_grant_role(grant).await.unwrap();
+    let enable = pb::AuthEnableRequest {};
+    client.auth.auth_enable(enable).await.unwrap();
+    let put = pb::PutRequest {
+        key: "a".into(),
+        ..pb::PutRequest::default()
+    };
+    assert!(client.kv.put(put).await.is_err());
+    servers.ok(&["create", "configmap", "a"]);
+    servers.ok(&["delete", "configmap", "a"]);
 }

@@ -31,6 +31,19 @@ pub struct Caller {
     pub user: String,
     /// The revision of users and roles at which the user was authenticated.
     pub auth_revision: u64,
+    /// The member itself asks, for an API that has decided by rules of its own.
+    pub of_member: bool,
+}
+
+impl Caller {
+    /// The member itself.
+    #[must_use]
+    pub fn member() -> Self {
+        Self {
+            of_member: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// A running member. Clones are handles to the same one.
@@ -68,6 +81,7 @@ impl Handle {
         let Caller {
             user,
             auth_revision,
+            of_member,
         } = caller;
         let waiter = self.shared.waiters.register();
         let command = Command {
@@ -75,6 +89,7 @@ impl Handle {
             request: waiter.request,
             user,
             auth_revision,
+            of_member,
             operation: Some(operation),
         };
         if command.encoded_len() > self.shared.command_bytes_max {

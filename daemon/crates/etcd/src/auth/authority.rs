@@ -68,6 +68,7 @@ impl Authority {
             user,
             // A kind that carries no revision is good for as long as it is known.
             auth_revision: revision.unwrap_or_else(|| self.rules.state().revision()),
+            of_member: false,
         })
     }
 
@@ -77,6 +78,7 @@ impl Authority {
             Some(name) if self.client_cert_auth && !through_gateway => Caller {
                 user: name.clone(),
                 auth_revision: revision,
+                of_member: false,
             },
             _ => Caller::default(),
         }

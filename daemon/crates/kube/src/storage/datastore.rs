@@ -42,7 +42,7 @@ pub trait Datastore: Send + Sync + 'static {
 
 impl Datastore for Handle {
     fn propose(&self, operation: Operation) -> Pending<'_, Result<Reply, ProposeError>> {
-        Box::pin(Handle::propose(self, Caller::default(), operation))
+        Box::pin(Handle::propose(self, Caller::member(), operation))
     }
 
     fn linearize(&self) -> Pending<'_, Result<(), ReadError>> {
