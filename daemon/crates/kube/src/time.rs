@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The last second of the year 9999: later ones have no RFC 3339.
-pub(crate) const SECONDS_MAX: u64 = 253_402_300_799;
+const SECONDS_MAX: u64 = 253_402_300_799;
 
 /// The time since 1970.
 pub(crate) fn now() -> Duration {
@@ -20,13 +20,6 @@ pub(crate) fn rfc3339(since_1970: Duration) -> String {
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// `2006-01-02T15:04:05.000000Z` (`metav1.MicroTime`).
-pub(crate) fn rfc3339_micro(since_1970: Duration) -> String {
-    let whole = rfc3339(since_1970);
-    let micros = since_1970.subsec_micros();
-    format!("{}.{micros:06}Z", &whole[..whole.len() - 1])
 }
 
 /// Year, month and day of a number of days since 1970 (proleptic Gregorian).
@@ -59,7 +52,5 @@ mod tests {
         assert_eq!(text(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(text(1_709_164_800), "2024-02-29T00:00:00Z");
         assert_eq!(text(u64::MAX), "9999-12-31T23:59:59Z");
-        let micro = Duration::from_micros(1_000_042);
-        assert_eq!(rfc3339_micro(micro), "1970-01-01T00:00:01.000042Z");
     }
 }

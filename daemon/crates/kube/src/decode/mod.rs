@@ -1,10 +1,9 @@
-//! From the bytes of a body to a value: JSON or YAML, bounded in size, depth and time.
+//! From the bytes of a body to a value: JSON, YAML or protobuf, bounded in size, depth and time.
 //!
 //! Knows nothing about what the value means. Invariant: no value that leaves here is deeper than
 //! [`DEPTH_MAX`](crate::limits::DEPTH_MAX).
 
 mod json;
-mod protobuf;
 mod yaml;
 
 use bytes::{Bytes, BytesMut};
@@ -14,7 +13,7 @@ use hyper::body::Body;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::limits::{BODY_BYTES_MAX, BODY_TIME_MAX};
+use crate::limits::{BODY_BYTES_MAX, BODY_TIME_MAX, DEPTH_MAX};
 
 /// A body that was understood.
 #[derive(Debug, Clone, Default)]
@@ -80,9 +79,7 @@ pub(crate) fn decode(media_type: &str, body: &[u8]) -> Result<Decoded, ApiError>
     match media_type {
         "application/json" => json(body),
         "application/yaml" | "application/x-yaml" | "text/yaml" => yaml(body),
-        "application/vnd.kubernetes.protobuf" => {
-            protobuf::parse(body).map_err(|error| ApiError::bad_request(error.to_string()))
-        }
+        skerry_wire::MEDIA_TYPE => protobuf(body),
         _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
     }
 }
@@ -93,6 +90,21 @@ pub(crate) fn json(body: &[u8]) -> Result<Decoded, ApiError> {
         ApiError::bad_request(format!(
             "couldn't get version/kind; json parse error: {error}"
         ))
+    })
+}
+
+/// Decodes protobuf. What the kind does not have cannot be told by name, and is passed over.
+fn protobuf(body: &[u8]) -> Result<Decoded, ApiError> {
+    let limits = skerry_wire::Limits {
+        bytes: BODY_BYTES_MAX,
+        depth: DEPTH_MAX,
+        ..skerry_wire::Limits::default()
+    };
+    let decoded = skerry_wire::decode(body, limits);
+    let decoded = decoded.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    Ok(Decoded {
+        value: decoded.value,
+        duplicates: Vec::new(),
     })
 }
 
