@@ -9,6 +9,8 @@ mod core;
 mod pod;
 mod workloads;
 
+pub(crate) use workloads::job_labels;
+
 use serde_json::{Value, json};
 
 use crate::quantity::Quantity;

@@ -16,6 +16,8 @@ pub mod metadata;
 mod path;
 pub mod quantity;
 mod selector;
+#[cfg(test)]
+mod shapes;
 mod strategy;
 mod time;
 mod validate;

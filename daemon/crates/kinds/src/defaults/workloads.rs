@@ -108,7 +108,8 @@ pub(super) fn daemon_set(object: &mut Value) {
     template(spec, "template");
 }
 
-pub(super) fn job(object: &mut Value) {
+/// A job without labels has those of its template.
+pub(crate) fn job_labels(object: &mut Value) {
     let labels = object["spec"]["template"]["metadata"]["labels"].clone();
     if len(&labels) > 0
         && len(&object["metadata"]["labels"]) == 0
@@ -116,6 +117,10 @@ pub(super) fn job(object: &mut Value) {
     {
         set(metadata, "labels", labels);
     }
+}
+
+pub(super) fn job(object: &mut Value) {
+    job_labels(object);
     let Some(spec) = made(object, "spec") else {
         return;
     };

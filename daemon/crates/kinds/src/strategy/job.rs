@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::defaults::job_labels;
 use crate::value::{is_true, object_at};
 
 /// Labels the template with who the job is, and selects by that.
@@ -47,6 +48,8 @@ pub(super) fn generate_selector(object: &mut Value) {
                 .or_insert(uid);
         }
     }
+    // Upstream sets defaults again when it reads what it has stored.
+    job_labels(object);
 }
 
 #[cfg(test)]
@@ -67,6 +70,10 @@ mod tests {
                     "batch.kubernetes.io/controller-uid": "u", "batch.kubernetes.io/job-name": "j",
                     "controller-uid": "u", "job-name": "j"}}},
             })
+        );
+        assert_eq!(
+            object["metadata"]["labels"],
+            object["spec"]["template"]["metadata"]["labels"]
         );
         let mut manual = json!({"spec": {"manualSelector": true, "template": {}}});
         prepare_create("batch", "Job", &mut manual);
