@@ -8,6 +8,12 @@ pub const BODY_BYTES_MAX: usize = 3 << 20;
 /// From the head of a request to the end of its body.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// Bytes of a body that are taken in though the answer does not need them.
+pub const DRAIN_BYTES_MAX: usize = 256 << 10;
+
+/// For how long they are.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// Levels of objects and lists in a body.
 pub const DEPTH_MAX: usize = 100;
 

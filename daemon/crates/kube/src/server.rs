@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::Body as HttpBody;
 use skerry_listen::Peer;
@@ -74,10 +75,20 @@ impl Api {
     /// Answers one request.
     pub async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Body>
     where
-        B: HttpBody<Data = Bytes> + Send,
+        B: HttpBody<Data = Bytes> + Send + Unpin,
         B::Error: std::error::Error,
     {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
+        let response = self.answer_to(peer, &head, &mut body).await;
+        decode::drain(&mut body).await;
+        response
+    }
+
+    async fn answer_to<B>(&self, peer: &Peer, head: &Parts, body: &mut B) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin,
+        B::Error: std::error::Error,
+    {
         let text = head.uri.query().unwrap_or_default();
         if text.len() > QUERY_BYTES_MAX {
             let error = ApiError::new(414, "", "the query of the request is too long");

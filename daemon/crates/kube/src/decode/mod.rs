@@ -13,7 +13,7 @@ use hyper::body::Body;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::limits::{BODY_BYTES_MAX, BODY_TIME_MAX, DEPTH_MAX};
+use crate::limits::{BODY_BYTES_MAX, BODY_TIME_MAX, DEPTH_MAX, DRAIN_BYTES_MAX, DRAIN_TIME_MAX};
 
 /// A body that was understood.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,28 @@ where
             let message = "the body of the request took too long to arrive";
             Err(ApiError::new(408, "Timeout", message))
         })
+}
+
+/// Takes in what is left of a body that was answered without: a client that is still sending it
+/// would see its connection end, and no answer.
+pub(crate) async fn drain<B>(body: &mut B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut left = DRAIN_BYTES_MAX;
+    let drained = async {
+        while !body.is_end_stream()
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            left = match left.checked_sub(bytes) {
+                Some(left) => left,
+                None => return,
+            };
+        }
+    };
+    // Whoever is slower than this has to do without.
+    let _ = tokio::time::timeout(DRAIN_TIME_MAX, drained).await;
 }
 
 async fn read_all<B>(body: B) -> Result<Bytes, ApiError>
