@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use skerry_listen::Peer;
 
+mod shapes;
+
 use crate::storage::Leadership;
 use crate::storage::local::Local;
 use crate::{Api, Body, Options};
