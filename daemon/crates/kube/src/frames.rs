@@ -21,6 +21,8 @@ pub(crate) struct FrameKey {
     pub(crate) api_version: String,
     /// Whether only the metadata is wanted.
     pub(crate) partial: bool,
+    /// Whether it is protobuf.
+    pub(crate) protobuf: bool,
 }
 
 /// See the module.
@@ -66,6 +68,7 @@ mod tests {
             key: Bytes::from_static(b"/registry/pods/a/b"),
             api_version: "v1".into(),
             partial: false,
+            protobuf: false,
         }
     }
 

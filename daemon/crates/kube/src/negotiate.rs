@@ -11,6 +11,8 @@ use crate::query::Query;
 pub(crate) enum Encoding {
     Json,
     Yaml,
+    /// Only of kinds that have that form: see [`Form::of_kind`].
+    Protobuf,
 }
 
 /// Which shape the objects of an answer have.
@@ -54,12 +56,26 @@ impl Form {
         match self.encoding {
             Encoding::Json => "application/json",
             Encoding::Yaml => "application/yaml",
+            Encoding::Protobuf => skerry_wire::MEDIA_TYPE,
+        }
+    }
+
+    /// The form of objects of this kind: JSON where they have no protobuf.
+    pub(crate) fn of_kind(self, api_version: &str, kind: &str) -> Form {
+        let is_known = self.shape != Shape::Plain || skerry_wire::knows(api_version, kind);
+        match self.encoding {
+            Encoding::Protobuf if !is_known => Form {
+                encoding: Encoding::Json,
+                ..self
+            },
+            _ => self,
         }
     }
 }
 
 /// What is served, for the message of a 406.
-pub(crate) const ACCEPTED: &str = "application/json, application/yaml";
+pub(crate) const ACCEPTED: &str =
+    "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// What can be asked of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,11 +183,17 @@ pub(crate) fn negotiate(
         let encoding = match (clause.kind, clause.sub) {
             ("*", "*") | ("application", "json" | "*") => Encoding::Json,
             ("application", "yaml") => Encoding::Yaml,
+            ("application", "vnd.kubernetes.protobuf") => Encoding::Protobuf,
             _ => continue,
         };
         let Some((shape, meta_version)) = shape(&clause, query, asked) else {
             continue;
         };
+        let is_plain = shape == Shape::Plain;
+        let has_protobuf = is_plain || (shape == Shape::Partial && meta_version == "v1");
+        if encoding == Encoding::Protobuf && !has_protobuf {
+            continue;
+        }
         return Ok(Form {
             encoding,
             shape,
@@ -230,14 +252,23 @@ mod tests {
     }
 
     #[test]
-    fn protobuf_is_passed_over_for_what_comes_next() {
+    fn protobuf_is_given_where_there_is_one_and_else_what_comes_next() {
         let found = form("application/vnd.kubernetes.protobuf,application/json", "").unwrap();
         assert_eq!(
             (found.encoding, found.shape),
-            (Encoding::Json, Shape::Plain)
+            (Encoding::Protobuf, Shape::Plain)
         );
+        assert_eq!(found.of_kind("v1", "Pod"), found);
+        let custom = found.of_kind("example.com/v1", "Foo");
+        assert_eq!(custom.encoding, Encoding::Json);
+        let table = "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1,application/json;as=Table;g=meta.k8s.io;v=v1";
+        assert_eq!(form(table, "").unwrap().encoding, Encoding::Json);
         let wish = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-        assert_eq!(form(wish, "").unwrap().shape, Shape::Partial);
+        let partial = form(wish, "").unwrap();
+        assert_eq!(
+            (partial.encoding, partial.shape),
+            (Encoding::Protobuf, Shape::Partial)
+        );
     }
 
     #[test]

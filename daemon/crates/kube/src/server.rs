@@ -191,7 +191,7 @@ impl Api {
         if !resource.namespaced {
             info.namespace.clear();
         }
-        let form = form?;
+        let form = form?.of_kind(&resource.api_version(), &resource.kind);
         Ok(Call::new(info, Arc::clone(resource), query, user, form))
     }
 

@@ -68,13 +68,18 @@ impl Encoder {
         }
     }
 
-    /// What comes before and after the items of a list, but for the metadata.
-    pub(crate) fn list_frame(&self) -> (Vec<u8>, Vec<u8>) {
-        let (api_version, kind) = match self.form.shape {
+    /// The version and kind of a list.
+    pub(crate) fn list_kind(&self) -> (String, String) {
+        match self.form.shape {
             Shape::Plain => (self.resource.api_version(), self.resource.list_kind.clone()),
             Shape::Partial => (self.meta(), "PartialObjectMetadataList".to_owned()),
             Shape::Table(_) => (self.meta(), "Table".to_owned()),
-        };
+        }
+    }
+
+    /// What comes before and after the items of a list, but for the metadata.
+    pub(crate) fn list_frame(&self) -> (Vec<u8>, Vec<u8>) {
+        let (api_version, kind) = self.list_kind();
         let (kind, api_version) = (Value::from(kind), Value::from(api_version));
         let head = format!("{{\"kind\":{kind},\"apiVersion\":{api_version},");
         let items = match self.form.shape {

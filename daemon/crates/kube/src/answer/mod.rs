@@ -25,6 +25,8 @@ pub(crate) enum Answer {
     Parts(body::Parts),
     /// As [`Answer::Parts`], without end: one JSON document a line.
     Events(body::Parts),
+    /// As [`Answer::Parts`] and [`Answer::Events`], of another kind than JSON.
+    Stream(&'static str, body::Parts),
     /// Bytes of another kind.
     Raw(&'static str, Bytes),
 }
@@ -33,7 +35,8 @@ pub(crate) enum Answer {
 pub(crate) fn respond(answer: Answer, form: Form, warnings: &[String]) -> Response<Body> {
     let (code, content_type, body) = match answer {
         Answer::Object(code, value) => {
-            (code, form.content_type(), Body::Full(encoded(&value, form)))
+            let (code, content_type, bytes) = encoded(code, &value, form);
+            (code, content_type, Body::Full(bytes))
         }
         Answer::Parts(parts) => {
             use futures_util::StreamExt;
@@ -48,6 +51,7 @@ pub(crate) fn respond(answer: Answer, form: Form, warnings: &[String]) -> Respon
             (200, "application/json", Body::parts(parts))
         }
         Answer::Events(parts) => (200, "application/json", Body::parts(parts)),
+        Answer::Stream(content_type, parts) => (200, content_type, Body::parts(parts)),
         Answer::Raw(content_type, content) => (200, content_type, Body::Full(content)),
     };
     let mut response = Response::new(body);
@@ -97,9 +101,27 @@ fn warning_header(text: &str) -> String {
     format!("299 - \"{quoted}\"")
 }
 
-fn encoded(value: &Value, form: Form) -> Bytes {
-    match form.encoding {
+/// The code, which is another one where the value cannot be written; its media type; its bytes.
+fn encoded(code: u16, value: &Value, form: Form) -> (u16, &'static str, Bytes) {
+    let (api_version, kind) = said(value);
+    let form = match form.shape {
+        // A Status is answered to those who asked for metadata, too.
+        crate::negotiate::Shape::Partial if kind != "PartialObjectMetadata" => Form {
+            shape: crate::negotiate::Shape::Plain,
+            ..form
+        },
+        _ => form,
+    };
+    let form = form.of_kind(api_version, kind);
+    let bytes = match form.encoding {
         Encoding::Yaml => Bytes::from(yaml::write(value)),
+        Encoding::Protobuf => match protobuf(value) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) => {
+                let status = Bytes::from(json(&error.status()));
+                return (error.code, Form::PLAIN.content_type(), status);
+            }
+        },
         Encoding::Json => {
             let compact = json(value);
             let mut bytes = match form.pretty {
@@ -109,7 +131,30 @@ fn encoded(value: &Value, form: Form) -> Bytes {
             bytes.push(b'\n');
             Bytes::from(bytes)
         }
-    }
+    };
+    (code, form.content_type(), bytes)
+}
+
+/// An object that says what it is, as protobuf.
+fn protobuf(value: &Value) -> Result<Vec<u8>, ApiError> {
+    let (api_version, kind) = said(value);
+    skerry_wire::encode(value, api_version, kind).map_err(unwritable)
+}
+
+/// One event of a watch as protobuf.
+pub(crate) fn protobuf_event(event_type: &str, value: &Value) -> Result<Vec<u8>, ApiError> {
+    let (api_version, kind) = said(value);
+    skerry_wire::event(event_type, value, api_version, kind).map_err(unwritable)
+}
+
+/// What was stored is not what its kind says.
+pub(crate) fn unwritable(error: skerry_wire::EncodeError) -> ApiError {
+    ApiError::internal(format!("an object cannot be written as protobuf: {error}"))
+}
+
+fn said(value: &Value) -> (&str, &str) {
+    let text = |name| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    (text("apiVersion"), text("kind"))
 }
 
 /// Compact JSON.

@@ -1,6 +1,6 @@
 //! list: the objects of a resource, in chunks from the store to the socket.
 //!
-//! Invariant: memory does not grow with the list; everything in it is of one revision.
+//! Invariant: memory does not grow with the list (up to a limit where it is protobuf); everything in it is of one revision.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::call::Call;
 use crate::engine::{self, Engine};
 use crate::error::ApiError;
 use crate::filter::Filter;
+use crate::limits::LIST_PROTOBUF_BYTES_MAX;
 use crate::negotiate::Encoding;
 use crate::options::{ListOptions, Match};
 use crate::registry;
@@ -81,6 +82,11 @@ enum Step {
 
 impl Engine {
     pub(crate) async fn list(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
+        if call.form.encoding == Encoding::Protobuf
+            && let Some(answer) = protobuf(self.listing(call).await?).await?
+        {
+            return Ok(answer);
+        }
         let mut sending = self.listing(call).await?;
         // What can fail fails now, while there is still a status to say so.
         let first = sending.piece()?;
@@ -193,6 +199,34 @@ fn whole(mut text: Vec<u8>, mut sending: Sending) -> Result<Answer, ApiError> {
     Ok(Answer::Object(200, list))
 }
 
+/// All of a list, because its length comes first; none where it is too long for that, and is
+/// better sent as JSON, which every client of ours reads.
+async fn protobuf(mut sending: Sending) -> Result<Option<Answer>, ApiError> {
+    let (api_version, kind) = sending.encoder.list_kind();
+    let mut list = skerry_wire::List::new(&api_version, &kind).map_err(answer::unwritable)?;
+    let (mut parts, mut length, mut more) = (Vec::new(), 0, true);
+    while more {
+        let mut part = Vec::new();
+        more = sending.items(|item| {
+            part.extend(list.item(&item).map_err(answer::unwritable)?);
+            Ok(())
+        })?;
+        length += part.len();
+        if length > LIST_PROTOBUF_BYTES_MAX {
+            return Ok(None);
+        }
+        parts.push(Ok(Bytes::from(part)));
+        tokio::task::yield_now().await;
+    }
+    let (head, tail) = list
+        .close(&sending.metadata()?)
+        .map_err(answer::unwritable)?;
+    parts.insert(0, Ok(Bytes::from(head)));
+    parts.push(Ok(Bytes::from_static(tail)));
+    let parts = Box::pin(stream::iter(parts));
+    Ok(Some(Answer::Stream(skerry_wire::MEDIA_TYPE, parts)))
+}
+
 impl Sending {
     /// The next bytes; none at the end.
     fn piece(&mut self) -> Result<Vec<u8>, ApiError> {
@@ -208,7 +242,15 @@ impl Sending {
         }
         // An empty piece would be the end.
         while piece.is_empty() || matches!(self.step, Step::Items) {
-            let more = self.items(&mut piece)?;
+            let mut is_first = self.sent == 0;
+            let more = self.items(|item| {
+                if !is_first {
+                    piece.push(b',');
+                }
+                is_first = false;
+                piece.extend(answer::json(&item));
+                Ok(())
+            })?;
             if !more {
                 piece.extend(tail);
                 piece.extend(answer::json(&self.metadata()?));
@@ -223,8 +265,11 @@ impl Sending {
         Ok(piece)
     }
 
-    /// Adds the objects of one chunk; false where there are no more or enough.
-    fn items(&mut self, piece: &mut Vec<u8>) -> Result<bool, ApiError> {
+    /// Hands over the objects of one chunk; false where there are no more or enough.
+    fn items(
+        &mut self,
+        mut take: impl FnMut(Value) -> Result<(), ApiError>,
+    ) -> Result<bool, ApiError> {
         if self.left == Some(0) {
             return Ok(false);
         }
@@ -239,10 +284,7 @@ impl Sending {
             if !self.filter.matches(&object) {
                 continue;
             }
-            if self.sent > 0 {
-                piece.push(b',');
-            }
-            piece.extend(answer::json(&self.encoder.item(object)));
+            take(self.encoder.item(object))?;
             self.sent += 1;
             if let Some(left) = &mut self.left {
                 *left -= 1;

@@ -11,6 +11,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
+use crate::answer::body::Parts;
 use crate::answer::encode::Encoder;
 use crate::answer::{self, Answer};
 use crate::call::Call;
@@ -19,7 +20,7 @@ use crate::error::ApiError;
 use crate::filter::Filter;
 use crate::frames::FrameKey;
 use crate::limits::{BOOKMARK_INTERVAL, WATCH_TIME_MIN};
-use crate::negotiate::Shape;
+use crate::negotiate::{Encoding, Form, Shape};
 use crate::object;
 use crate::options::ListOptions;
 use crate::registry;
@@ -76,9 +77,9 @@ impl Engine {
             Err(StorageError::Compacted(_)) => {
                 let oldest = self.storage.view()?.compact_revision();
                 // A watch that cannot begin says so as one that cannot go on.
-                let event = frame("ERROR", &too_old(from - 1, oldest).status());
+                let event = frame(call.form, "ERROR", &too_old(from - 1, oldest).status());
                 let events = stream::iter([Ok(Bytes::from(event))]);
-                return Ok(Answer::Events(Box::pin(events)));
+                return Ok(told(call.form, Box::pin(events)));
             }
             Err(other) => return Err(other.into()),
         };
@@ -107,7 +108,14 @@ impl Engine {
             let piece = watching.piece().await;
             (!piece.is_empty()).then(|| (Ok(Bytes::from(piece)), watching))
         });
-        Ok(Answer::Events(Box::pin(events)))
+        Ok(told(call.form, Box::pin(events)))
+    }
+}
+
+fn told(form: Form, events: Parts) -> Answer {
+    match form.encoding {
+        Encoding::Protobuf => Answer::Stream(skerry_wire::WATCH_MEDIA_TYPE, events),
+        Encoding::Json | Encoding::Yaml => Answer::Events(events),
     }
 }
 
@@ -125,7 +133,7 @@ impl Watching {
             Ok(piece) => piece,
             Err(error) => {
                 self.done = true;
-                frame("ERROR", &error.status())
+                frame(self.encoder.form, "ERROR", &error.status())
             }
         }
     }
@@ -211,6 +219,7 @@ impl Watching {
             key: change.key.clone(),
             api_version: self.encoder.resource.api_version(),
             partial: shape == Shape::Partial,
+            protobuf: self.encoder.form.encoding == Encoding::Protobuf,
         })
     }
 
@@ -251,7 +260,7 @@ impl Watching {
     fn event(&mut self, kind: &str, object: Value) -> Vec<u8> {
         let shaped = self.encoder.event(object, self.first);
         self.first = false;
-        frame(kind, &shaped)
+        frame(self.encoder.form, kind, &shaped)
     }
 
     fn bookmark(&mut self, revision: i64, ends_initial: bool) -> Vec<u8> {
@@ -267,12 +276,18 @@ impl Watching {
         });
         match self.encoder.form.shape {
             Shape::Table(_) => self.event("BOOKMARK", object),
-            _ => frame("BOOKMARK", &self.encoder.object(object)),
+            _ => frame(self.encoder.form, "BOOKMARK", &self.encoder.object(object)),
         }
     }
 }
 
-fn frame(kind: &str, object: &Value) -> Vec<u8> {
+fn frame(form: Form, kind: &str, object: &Value) -> Vec<u8> {
+    if form.encoding == Encoding::Protobuf {
+        // Where an object cannot be written, that is told in its place: a Status always can.
+        return answer::protobuf_event(kind, object)
+            .or_else(|error| answer::protobuf_event("ERROR", &error.status()))
+            .unwrap_or_default();
+    }
     let mut line = format!("{{\"type\":\"{kind}\",\"object\":").into_bytes();
     line.extend(answer::json(object));
     line.extend_from_slice(b"}\n");
