@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use skerry_listen::Peer;
 
+mod protobuf;
 mod shapes;
 
 use crate::storage::Leadership;
