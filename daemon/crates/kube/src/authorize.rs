@@ -3,9 +3,12 @@
 //! Invariant: what is not allowed is refused with upstream's words; nobody is told more than that.
 
 use serde_json::{Map, Value};
-use skerry_rbac::{Attributes, Policies, Target, User};
+use skerry_rbac::{Attributes, Decision, Policies, Target, User};
 
+use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::nodes;
+use crate::query::Query;
 use crate::route::RequestInfo;
 use crate::user;
 
@@ -26,20 +29,27 @@ pub(crate) fn attributes<'a>(user: &'a User, info: &'a RequestInfo) -> Attribute
 
 /// Refuses what the user may not do.
 pub(crate) fn authorize(
+    engine: &Engine,
     policies: &Policies,
     user: &User,
     info: &RequestInfo,
+    query: &Query,
 ) -> Result<(), ApiError> {
     if user::is_anonymous(user) {
         // Health is answered before anybody asks who it is.
         return Err(ApiError::unauthorized());
     }
-    permit(policies, &attributes(user, info))
+    let wanted = attributes(user, info);
+    let decision = engine.decide(policies, &wanted, &nodes::selected(query));
+    judge(decision, &wanted)
 }
 
-/// Refuses what is not allowed.
+/// Refuses what no role allows.
 pub(crate) fn permit(policies: &Policies, wanted: &Attributes<'_>) -> Result<(), ApiError> {
-    let decision = policies.authorize(wanted);
+    judge(policies.authorize(wanted), wanted)
+}
+
+fn judge(decision: Decision, wanted: &Attributes<'_>) -> Result<(), ApiError> {
     if decision.allowed {
         return Ok(());
     }

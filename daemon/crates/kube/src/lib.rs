@@ -29,6 +29,7 @@ mod impersonate;
 mod kind;
 pub mod limits;
 mod negotiate;
+mod nodes;
 mod object;
 mod openapi;
 mod options;

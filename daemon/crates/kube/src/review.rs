@@ -16,7 +16,7 @@ impl Engine {
         let kind = call.resource.kind.as_str();
         let answered = {
             let policies = self.roles.policies();
-            let decide = |wanted: &skerry_rbac::Attributes<'_>| policies.authorize(wanted);
+            let decide = |wanted: &skerry_rbac::Attributes<'_>| self.decide(&policies, wanted, "");
             match kind {
                 "SelfSubjectReview" => Ok(review::who_am_i(&call.user, &object)),
                 "SelfSubjectAccessReview" => {

@@ -4,8 +4,10 @@
 //! a [`RequestInfo`]; a path that is none of a resource has `is_resource` false.
 
 use http::Method;
+use skerry_selector::fields;
 
 use crate::query::{self, Query};
+use crate::registry;
 
 /// What a request asks, as authorization and the verbs see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,8 +101,21 @@ pub(crate) fn route(method: &Method, path: &str, query: &Query) -> RequestInfo {
             "delete" => info.verb = "deletecollection",
             _ => {}
         }
+        if matches!(info.verb, "list" | "watch")
+            && let Some(name) = selected_name(query)
+        {
+            info.name = name;
+        }
     }
     info
+}
+
+/// The name of the one object that a field selector lets through: a role that names it is enough.
+fn selected_name(query: &Query) -> Option<String> {
+    let selector = fields::Selector::parse(query.get("fieldSelector")).ok()?;
+    let name = selector.exact("metadata.name")?;
+    let fits = !name.is_empty() && registry::check_segment(name).is_ok();
+    fits.then(|| name.to_owned())
 }
 
 fn resource_verb(method: &Method) -> &'static str {

@@ -108,8 +108,9 @@ impl Api {
         };
         let permitted = {
             let policies = self.0.engine.roles.policies();
-            impersonate(&policies, user, &head.headers)
-                .and_then(|user| authorize(&policies, &user, &info).map(|()| user))
+            impersonate(&policies, user, &head.headers).and_then(|user| {
+                authorize(&self.0.engine, &policies, &user, &info, &query).map(|()| user)
+            })
         };
         let user = match permitted {
             Ok(user) => user,

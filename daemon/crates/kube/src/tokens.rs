@@ -16,6 +16,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::{About, ApiError};
+use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
 use crate::{time, user};
@@ -107,6 +108,7 @@ impl Engine {
         let Some(tokens) = &self.tokens else {
             return Err(ApiError::not_served("serviceaccounts/token"));
         };
+        self.restrict_node(call, Operation::Create(&object))?;
         let request = Request::read(&object).map_err(|error| refused(&error))?;
         let info = &call.info;
         let account = self.must_read(&call.resource, &info.namespace, &info.name)?;

@@ -11,6 +11,7 @@ mod roles;
 use serde_json::{Map, Value, json};
 
 use crate::GROUP;
+use crate::Rule;
 use crate::reconcile::AUTOUPDATE;
 
 /// The label on all of them.
@@ -99,6 +100,14 @@ pub fn bootstrap() -> Vec<Value> {
         );
     }
     objects
+}
+
+/// What every kubelet may do, in fixed rules.
+pub(crate) fn node_rules() -> Vec<Rule> {
+    let mut rows = roles::CLUSTER_ROLES.iter();
+    let row = rows.find(|row| row.name == "system:node");
+    row.map(|row| Rule::read_all(&role("ClusterRole", "", row)))
+        .unwrap_or_default()
 }
 
 fn gathered_by(role: &str) -> String {

@@ -10,6 +10,7 @@ pub mod attributes;
 pub mod bootstrap;
 pub mod escalation;
 pub mod limits;
+pub mod node;
 pub mod policies;
 pub mod reconcile;
 pub mod review;

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::kind;
 use crate::limits::NAME_TRIES_MAX;
+use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
 use crate::registry;
@@ -40,6 +41,7 @@ impl Engine {
         let base = object::text(&object, "generateName").to_owned();
         let makes_name = object::name(&object).is_empty() && !base.is_empty();
         self.admit_create(call, object::name(&object))?;
+        self.restrict_node(call, Operation::Create(&object))?;
         new_metadata(&mut object);
         self.shape(call, &mut object);
         kind::prepare_create(&call.resource, &mut object);

@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::filter::Filter;
 use crate::kind;
 use crate::limits::{BODY_BYTES_MAX, CONFLICT_RETRIES_MAX};
+use crate::nodes::Operation;
 use crate::object;
 use crate::options::{DeleteOptions, Propagation};
 use crate::registry;
@@ -68,6 +69,7 @@ impl Engine {
         let key = registry::key(&call.resource, namespace, name);
         for _ in 0..CONFLICT_RETRIES_MAX {
             let Kept { mut object, stored } = self.must_read(&call.resource, namespace, name)?;
+            self.restrict_node(call, Operation::Delete(&object))?;
             check_preconditions(call, name, &object, options)?;
             let before = object.clone();
             if mark(call, &mut object, options) {

@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::engine::{self, Engine};
 use crate::error::{About, ApiError};
 use crate::limits::CONFLICT_RETRIES_MAX;
+use crate::nodes::Operation;
 use crate::object;
 use crate::options::{DeleteOptions, WriteOptions};
 use crate::registry;
@@ -88,6 +89,7 @@ impl Engine {
         deletion.dry_run |= options.dry_run;
         let info = &call.info;
         let pod = self.must_read(&call.resource, &info.namespace, &info.name)?;
+        self.restrict_node(call, Operation::Delete(&pod.object))?;
         let phase = pod.object.pointer("/status/phase").and_then(Value::as_str);
         let counts = !matches!(phase, Some("Succeeded" | "Failed" | "Pending"))
             && !object::is_terminating(&pod.object);

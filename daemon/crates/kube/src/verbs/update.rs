@@ -11,6 +11,7 @@ use crate::engine::{Engine, Kept};
 use crate::error::ApiError;
 use crate::kind;
 use crate::limits::CONFLICT_RETRIES_MAX;
+use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
 use crate::registry;
@@ -68,6 +69,7 @@ impl Engine {
         keep_metadata(&mut next, old);
         kind::prepare_update(&call.resource, &info.subresource, &mut next, old);
         self.refuse_escalation(call, &next, Some(old))?;
+        self.restrict_node(call, Operation::Update(&next, old))?;
         object::set_resource_version(&mut next, current.stored.revision);
         self.note_manager(call, &mut next, Some(old), options);
         let claims = self
