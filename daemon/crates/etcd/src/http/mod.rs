@@ -15,9 +15,6 @@ use crate::{metrics, version};
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Prometheus's text format, which is what its clients ask for.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// Answers a request that is not gRPC's. No body is read: none of these takes one.
 pub(crate) async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path();
@@ -43,7 +40,11 @@ pub(crate) async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Respons
             let versions = format!("{{\"etcdserver\":\"{server}\",\"etcdcluster\":\"{cluster}\"}}");
             content(StatusCode::OK, JSON, versions)
         }
-        "/metrics" => content(StatusCode::OK, METRICS, metrics::render(&api)),
+        "/metrics" => content(
+            StatusCode::OK,
+            skerry_metrics::MEDIA_TYPE,
+            metrics::render(&api),
+        ),
         "/health" => health::health(&api, query).await,
         _ => health::checks(&api, path, query).await,
     }

@@ -4,7 +4,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::text::{Text, Type};
+use skerry_metrics::{Text, Type};
+
 use super::{Kind, client_kind};
 
 /// Versions told apart.

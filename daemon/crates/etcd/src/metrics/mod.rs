@@ -4,56 +4,17 @@
 //! when somebody reads.
 
 mod clients;
-mod process;
-mod text;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+pub(crate) use skerry_metrics::{Counter, Gauge};
+use skerry_metrics::{Text, Type};
 use tonic::Code;
 
 use crate::api::Api;
 use crate::method::{Kind, Method};
 use clients::ClientVersions;
-use text::{Text, Type};
 
 /// gRPC's status codes, 0 to 16.
 const CODES: usize = 17;
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn increment(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A number that grows and shrinks.
-#[derive(Debug, Default)]
-pub(crate) struct Gauge(AtomicU64);
-
-impl Gauge {
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn subtract(&self, count: u64) {
-        self.0.fetch_sub(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What one method has seen.
 #[derive(Debug, Default)]
@@ -121,7 +82,7 @@ pub(crate) fn render(api: &Api) -> String {
     server(&mut text, api);
     store(&mut text, api);
     calls(&mut text, &api.metrics);
-    process::render(&mut text);
+    skerry_metrics::process(&mut text);
     text.into_string()
 }
 

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use super::text::{Text, Type};
+use crate::{Text, Type};
 
 /// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, 100 on every Linux that Skerry runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Adds what can be read; what cannot is left out.
-pub(super) fn render(text: &mut Text) {
+pub fn render(text: &mut Text) {
     if let Some(stat) = fs::read_to_string("/proc/self/stat")
         .ok()
         .and_then(|stat| Stat::parse(&stat))
