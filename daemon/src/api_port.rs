@@ -9,6 +9,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use skerry_consensus::Handle;
+use skerry_health::Health;
 use skerry_kube::Api;
 use skerry_listen::{BoxError, Handler, Peer};
 use skerry_supervisor::{ReplyBody, Supervisor};
@@ -32,7 +33,7 @@ impl Handler for ApiPort {
 
     async fn handle(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<PortBody> {
         match &self.api {
-            Some(api) if !Supervisor::<Handle>::serves(request.uri().path()) => {
+            Some(api) if is_of_the_api(request.uri().path()) => {
                 api.answer(&peer, request).await.map(PortBody::Api)
             }
             _ => self
@@ -42,6 +43,11 @@ impl Handler for ApiPort {
                 .map(PortBody::Supervisor),
         }
     }
+}
+
+/// Who asks for health is looked at by the API where there is one, as whoever asks for more is.
+fn is_of_the_api(path: &str) -> bool {
+    Health::serves(path) || !Supervisor::<Handle>::serves(path)
 }
 
 /// The bodies of both.

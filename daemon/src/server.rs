@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sd_notify::NotifyState;
 use skerry_consensus::{Config, Consensus, Handle, Role, Status};
+use skerry_health::{Check, Probe};
 use skerry_listen::{Stop, Transport};
 use skerry_pki::{Leaf, Pki};
 use skerry_supervisor::Supervisor;
@@ -162,6 +163,14 @@ fn start_serving(
     )
     .context("auth-token")?;
     let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token);
+    let stops = stop.clone();
+    let shutdown = Check::now("shutdown", &[Probe::Ready], move || {
+        match stops.is_requested() {
+            true => Err("the server is shutting down".into()),
+            false => Ok(()),
+        }
+    });
+    supervisor.health().add(shutdown);
     let api = (!settings.disable_apiserver).then(|| {
         let address = std::net::SocketAddr::new(settings.advertise, settings.https_port);
         let options = skerry_kube::Options {
@@ -169,6 +178,7 @@ fn start_serving(
             port: settings.https_port,
             services: settings.service_cidr,
             authority: member.pki.ca_bundle().to_owned(),
+            health: supervisor.health(),
             service_key: std::fs::read_to_string(settings.data_dir.join("tls/service.key")).ok(),
         };
         skerry_kube::Api::start(Arc::new(handle.clone()), options)

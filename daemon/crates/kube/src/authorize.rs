@@ -3,6 +3,7 @@
 //! Invariant: what is not allowed is refused with upstream's words; nobody is told more than that.
 
 use serde_json::{Map, Value};
+use skerry_health::Health;
 use skerry_rbac::{Attributes, Decision, Policies, Target, User};
 
 use crate::engine::Engine;
@@ -35,13 +36,19 @@ pub(crate) fn authorize(
     info: &RequestInfo,
     query: &Query,
 ) -> Result<(), ApiError> {
-    if user::is_anonymous(user) {
-        // Health is answered before anybody asks who it is.
-        return Err(ApiError::unauthorized());
+    // Probes come before there are roles, and whatever the roles say.
+    if !info.is_resource && Health::is_sum(&info.path) {
+        return Ok(());
     }
     let wanted = attributes(user, info);
     let decision = engine.decide(policies, &wanted, &nodes::selected(query));
-    judge(decision, &wanted)
+    let permitted = judge(decision, &wanted);
+    match user::is_anonymous(user) {
+        // Whoever has not said who it is may see what is public, and nothing of any resource.
+        true if info.is_resource => Err(ApiError::unauthorized()),
+        true => permitted.map_err(|_| ApiError::unauthorized()),
+        false => permitted,
+    }
 }
 
 /// Refuses what no role allows.

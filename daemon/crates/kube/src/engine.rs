@@ -1,6 +1,7 @@
 //! What all verbs share: the store, the registry, and reading one object.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 use skerry_schema::{Catalog, Resource};
@@ -35,6 +36,8 @@ pub(crate) struct Engine {
     pub(crate) event_lease: EventLease,
     /// Events for other watchers.
     pub(crate) frames: Frames,
+    /// This member has led, and has made what every cluster starts with.
+    pub(crate) bootstrapped: AtomicBool,
 }
 
 /// An object and what the store knows of it.
@@ -66,6 +69,7 @@ impl Engine {
             api_port: options.port,
             event_lease: EventLease::default(),
             frames: Frames::default(),
+            bootstrapped: AtomicBool::new(false),
         })
     }
 

@@ -25,6 +25,7 @@ mod escalation;
 mod events;
 mod filter;
 mod frames;
+mod health;
 mod impersonate;
 mod kind;
 pub mod limits;

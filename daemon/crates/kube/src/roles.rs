@@ -3,6 +3,7 @@
 //! A task follows the store and feeds them to the policies. Invariant: what is asked here is at
 //! most as old as the task's last turn.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -27,15 +28,26 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Roles(RwLock<Policies>);
+pub(crate) struct Roles {
+    policies: RwLock<Policies>,
+    loaded: AtomicBool,
+}
 
 impl Roles {
     pub(crate) fn policies(&self) -> RwLockReadGuard<'_, Policies> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.policies.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether they have been read from the store once.
+    pub(crate) fn are_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Relaxed)
     }
 
     fn change(&self, act: impl FnOnce(&mut Policies)) {
-        act(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+        act(&mut self
+            .policies
+            .write()
+            .unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -78,6 +90,7 @@ fn load(engine: &Engine) -> Result<Vec<Following>, ApiError> {
         cursors.push((resource, cursor));
     }
     engine.roles.change(|held| *held = policies);
+    engine.roles.loaded.store(true, Ordering::Relaxed);
     Ok(cursors)
 }
 

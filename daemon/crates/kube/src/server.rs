@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, header};
 use hyper::body::Body as HttpBody;
+use skerry_health::Health;
 use skerry_listen::Peer;
 use tokio::sync::Semaphore;
 
@@ -24,7 +25,7 @@ use crate::route::{RequestInfo, route};
 use crate::services::ServiceNetwork;
 use crate::storage::{Datastore, Storage};
 use crate::tokens::Tokens;
-use crate::{controllers, decode, openapi, registry, roles};
+use crate::{controllers, decode, health, openapi, registry, roles};
 
 /// What can be set.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Options {
     pub service_key: Option<String>,
     /// Certificates, as PEM, that this server's own is verified with.
     pub authority: String,
+    /// The checks of the server that this is part of; those of the API are added.
+    pub health: Health,
 }
 
 /// Who issues service account tokens: upstream's name for a cluster's own API server.
@@ -63,6 +66,7 @@ impl Api {
             .as_deref()
             .and_then(|pem| Tokens::new(pem, ISSUER));
         let engine = Engine::new(storage, skerry_schema::built_in(), tokens, &options);
+        health::add(&engine, &options.health);
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
         Api(Arc::new(Inner {
@@ -116,6 +120,9 @@ impl Api {
             Ok(user) => user,
             Err(error) => return answer::refuse(&error, error_form, &[]),
         };
+        if let Some(report) = self.0.options.health.answer(&info.path, text).await {
+            return answer::text(report.status, report.text);
+        }
         if !info.is_resource {
             let form = Form {
                 shape: crate::negotiate::Shape::Plain,
@@ -255,12 +262,5 @@ fn text_of(headers: &HeaderMap, name: header::HeaderName) -> &str {
 
 /// As upstream answers a path that nothing serves.
 fn not_found() -> Response<Body> {
-    let text = Bytes::from_static(b"404 page not found\n");
-    let mut response = answer::respond(
-        Answer::Raw("text/plain; charset=utf-8", text),
-        Form::PLAIN,
-        &[],
-    );
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response
+    answer::text(404, "404 page not found\n".into())
 }

@@ -14,6 +14,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// Whether the local store answers reads; why not otherwise.
     fn store_serves(&self) -> Result<(), String>;
 
+    /// Counters that move while the threads of consensus, log and store live.
+    fn pulses(&self) -> [u64; 3];
+
     /// Waits until all that was committed before the call is applied here.
     fn linearize(&self) -> impl Future<Output = Result<(), ReadError>> + Send;
 
@@ -44,6 +47,10 @@ impl<C: Cluster> Cluster for Arc<C> {
 
     fn store_serves(&self) -> Result<(), String> {
         C::store_serves(self)
+    }
+
+    fn pulses(&self) -> [u64; 3] {
+        C::pulses(self)
     }
 
     fn linearize(&self) -> impl Future<Output = Result<(), ReadError>> + Send {
@@ -158,6 +165,10 @@ pub(crate) mod tests {
 
         fn store_serves(&self) -> Result<(), String> {
             self.0.lock().unwrap().store.clone()
+        }
+
+        fn pulses(&self) -> [u64; 3] {
+            [0; 3]
         }
 
         async fn linearize(&self) -> Result<(), ReadError> {

@@ -1,78 +1,59 @@
-//! Liveness and readiness, in the words of a Kubernetes API server.
+//! Whether this member can go on, and whether clients should come here: the checks of the member
+//! itself.
 //!
-//! Live: the member can go on. Ready: it has been in touch with a leader once and its store
-//! answers reads. A quorum that is lost later leaves a node ready: it still serves reads.
+//! Live: its threads move, its disk answers, its store can be read. Ready: a majority of the
+//! members answers, too. Without one a node still serves reads; whoever wants those asks
+//! `/readyz?exclude=etcd-readiness`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Instant;
 
-use http::StatusCode;
+use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode};
+use skerry_health::{Check, Health, Probe, Pulses, Report};
 
 use crate::cluster::Cluster;
-use crate::limits::READY_WAIT_MAX;
+use crate::limits::{READY_WAIT_MAX, STILL_TIME_MAX};
 use crate::reply::{self, Reply};
 
-type Check = (&'static str, Result<(), String>);
-
-/// What has been seen so far.
-#[derive(Debug, Default)]
-pub(crate) struct Health {
-    joined_in: AtomicBool,
+/// The checks of a member of `cluster`, under upstream's names.
+pub(crate) fn checks<C: Cluster>(cluster: &Arc<C>) -> Health {
+    let health = Health::default();
+    health.add(Check::now("ping", &Probe::ALL, || Ok(())));
+    // Lines are written by the thread that answers this.
+    health.add(Check::now("log", &Probe::ALL, || Ok(())));
+    let member = Arc::clone(cluster);
+    let pulses = Pulses::new(["consensus", "the log", "the store"], STILL_TIME_MAX);
+    health.add(Check::now("etcd", &Probe::ALL, move || {
+        member.status().fatal.clone().map_or(Ok(()), Err)?;
+        pulses.look(member.pulses(), Instant::now())?;
+        member.store_serves()
+    }));
+    let member = Arc::clone(cluster);
+    health.add(Check::new("etcd-readiness", &[Probe::Ready], move || {
+        let member = Arc::clone(&member);
+        async move { has_quorum(&*member).await }
+    }));
+    health
 }
 
-impl Health {
-    pub(crate) fn live(&self, name: &str, cluster: &impl Cluster, verbose: bool) -> Reply {
-        answer(name, verbose, &[("ping", Ok(())), member(cluster)])
+async fn has_quorum(cluster: &impl Cluster) -> Result<(), String> {
+    if cluster.status().leader.is_none() {
+        return Err("the cluster has no leader".to_owned());
     }
-
-    pub(crate) async fn ready(&self, name: &str, cluster: &impl Cluster, verbose: bool) -> Reply {
-        let consensus = ("etcd-readiness", self.caught_up(cluster).await);
-        let store = ("etcd", cluster.store_serves());
-        answer(
-            name,
-            verbose,
-            &[("ping", Ok(())), member(cluster), store, consensus],
-        )
-    }
-
-    async fn caught_up(&self, cluster: &impl Cluster) -> Result<(), String> {
-        if self.joined_in.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        match tokio::time::timeout(READY_WAIT_MAX, cluster.linearize()).await {
-            Ok(Ok(())) => {
-                self.joined_in.store(true, Ordering::Relaxed);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer from a leader yet".to_owned()),
-        }
+    match tokio::time::timeout(READY_WAIT_MAX, cluster.linearize()).await {
+        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer from the leader in time".to_owned()),
     }
 }
 
-fn member(cluster: &impl Cluster) -> Check {
-    ("member", cluster.status().fatal.clone().map_or(Ok(()), Err))
-}
-
-fn answer(name: &str, verbose: bool, checks: &[Check]) -> Reply {
-    let failed = checks.iter().any(|(_, result)| result.is_err());
-    if !failed && !verbose {
-        return reply::text(StatusCode::OK, "ok");
-    }
-    let mut body = String::new();
-    for (check, result) in checks {
-        match result {
-            Ok(()) => body.push_str(&format!("[+]{check} ok\n")),
-            Err(_) => body.push_str(&format!("[-]{check} failed: reason withheld\n")),
-        }
-        if let Err(reason) = result {
-            tracing::debug!(check, reason, "a health check failed");
-        }
-    }
-    let (status, verdict) = if failed {
-        (StatusCode::INTERNAL_SERVER_ERROR, "failed")
-    } else {
-        (StatusCode::OK, "passed")
-    };
-    body.push_str(&format!("{name} check {verdict}\n"));
-    reply::text(status, body)
+/// As a probe gets it.
+pub(crate) fn reply(report: Report) -> Reply {
+    let status = StatusCode::from_u16(report.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response: Response<_> = reply::text(status, report.text);
+    let nosniff = HeaderValue::from_static("nosniff");
+    response
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
 }

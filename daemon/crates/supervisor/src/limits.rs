@@ -29,6 +29,10 @@ pub const PENDING_NAMES_MAX: usize = 64;
 /// Time that a readiness probe waits for the cluster.
 pub const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// How long a thread may make no step until the member counts as dead: less than a disk that
+/// answers at all ever takes.
+pub const STILL_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// Rounds of PBKDF2-HMAC-SHA256 for new envelopes.
 ///
 /// A generated password has 128 random bits and would need none; passwords chosen by hand do. At

@@ -21,6 +21,11 @@ impl Cluster for Handle {
             .map_err(|error| error.to_string())
     }
 
+    fn pulses(&self) -> [u64; 3] {
+        let pulse = self.pulse();
+        [pulse.consensus, pulse.log, pulse.store]
+    }
+
     async fn linearize(&self) -> Result<(), ReadError> {
         Handle::linearize(self).await
     }

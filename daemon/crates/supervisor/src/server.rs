@@ -20,6 +20,7 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use skerry_consensus::{ProposeError, Status};
+use skerry_health::Health;
 use skerry_pki::{Password, Pki, Token};
 use tokio::sync::{OnceCell, Semaphore};
 use zeroize::Zeroizing;
@@ -29,7 +30,7 @@ use crate::bootstrap::{self, Bootstrap};
 use crate::bucket::Bucket;
 use crate::cluster::Cluster;
 use crate::envelope::Sealer;
-use crate::health::Health;
+use crate::health;
 use crate::limits::{
     JOIN_REQUEST_BYTES_MAX, JOIN_REQUEST_TIME_MAX, JOINS_IN_FLIGHT_MAX, UNREAD_BODY_BYTES_MAX,
     WRONG_PASSWORD_EVERY, WRONG_PASSWORDS_BURST,
@@ -42,7 +43,7 @@ use crate::reply::{self, Reply};
 pub struct Supervisor<C>(Arc<Inner<C>>);
 
 struct Inner<C> {
-    cluster: C,
+    cluster: Arc<C>,
     ca_bundle: Bytes,
     bootstrap: Bootstrap,
     clock: Arc<skerry_pki::Clock>,
@@ -76,9 +77,11 @@ impl<C: Cluster> Supervisor<C> {
         token: &Token,
         request_time_max: Duration,
     ) -> Supervisor<C> {
+        let cluster = Arc::new(cluster);
         let wrong_passwords =
             Bucket::full(WRONG_PASSWORDS_BURST, WRONG_PASSWORD_EVERY, Instant::now());
         Supervisor(Arc::new(Inner {
+            health: health::checks(&cluster),
             cluster,
             ca_bundle: Bytes::from(pki.ca_bundle().to_owned()),
             bootstrap: Bootstrap::of(pki),
@@ -86,7 +89,6 @@ impl<C: Cluster> Supervisor<C> {
             user: token.user(),
             password: token.password().clone(),
             sealer: OnceCell::new(),
-            health: Health::default(),
             wrong_passwords: Mutex::new(wrong_passwords),
             in_flight: Semaphore::new(JOINS_IN_FLIGHT_MAX),
             request_time_max,
@@ -96,10 +98,13 @@ impl<C: Cluster> Supervisor<C> {
 
     /// Whether [`Supervisor::handle`] serves this path, rather than answering "not found".
     pub fn serves(path: &str) -> bool {
-        matches!(
-            path,
-            "/cacerts" | "/ping" | "/healthz" | "/livez" | "/readyz" | JOIN_PATH
-        )
+        matches!(path, "/cacerts" | "/ping" | JOIN_PATH) || Health::is_sum(path)
+    }
+
+    /// The checks of this server, for others to answer and to add to.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.0.health.clone()
     }
 
     /// Answers one request.
@@ -134,22 +139,14 @@ impl<C: Cluster> Supervisor<C> {
         if !matches!(head.method, Method::GET | Method::HEAD) {
             return reply::method_not_allowed("GET, HEAD");
         }
-        let name = &path[1..];
-        let verbose = head.uri.query().is_some_and(|query| {
-            let mut names = query.split('&').map(|pair| pair.split('=').next());
-            names.any(|name| name == Some("verbose"))
-        });
-        let Inner {
-            cluster,
-            health,
-            ca_bundle,
-            ..
-        } = &*self.0;
-        match name {
-            "cacerts" => reply::text(StatusCode::OK, ca_bundle.clone()),
-            "ping" => reply::text(StatusCode::OK, "pong"),
-            "readyz" => health.ready(name, cluster, verbose).await,
-            _ => health.live(name, cluster, verbose),
+        match path {
+            "/cacerts" => reply::text(StatusCode::OK, self.0.ca_bundle.clone()),
+            "/ping" => reply::text(StatusCode::OK, "pong"),
+            _ => {
+                let query = head.uri.query().unwrap_or_default();
+                let report = self.0.health.answer(path, query).await;
+                report.map_or_else(reply::not_found, health::reply)
+            }
         }
     }
 
@@ -269,7 +266,7 @@ impl<C: Cluster> Supervisor<C> {
 
     /// The member's id, and the cluster with it inside.
     async fn take_in(&self, request: &JoinRequest) -> Result<(u64, Arc<Status>), Refusal> {
-        let cluster = &self.0.cluster;
+        let cluster = &*self.0.cluster;
         let mut pending = self.0.pending.lock().await;
         // What this server knows may be old; after this it is not.
         cluster.linearize().await?;

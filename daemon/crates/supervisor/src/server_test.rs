@@ -131,29 +131,36 @@ async fn a_path_of_the_kubernetes_api_is_not_found_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn a_node_is_ready_once_it_has_met_a_leader_and_while_its_store_serves() {
+async fn a_node_is_ready_while_a_majority_answers_and_its_store_serves() {
     let desk = desk();
-    let ready = async || desk.supervisor.handle(call("GET", "/readyz")).await;
+    let ready = async |query: &str| {
+        let path = format!("/readyz?{query}");
+        desk.supervisor.handle(call("GET", &path)).await
+    };
+    assert_eq!(ready("").await.status(), StatusCode::OK);
     desk.cluster
         .change(|fake| fake.linearize = Err(ReadError::NoLeader));
-    let response = ready().await;
+    let response = ready("").await;
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let text = body(response).await;
     assert!(
-        text.contains("[-]etcd-readiness failed: reason withheld\n"),
+        text.contains("[+]etcd ok\n[-]etcd-readiness failed: reason withheld\n"),
         "{text}"
     );
     assert!(text.ends_with("readyz check failed\n"), "{text}");
+    // It still serves reads, to those who ask for no more.
+    let reads = ready("exclude=etcd-readiness").await;
+    assert_eq!(reads.status(), StatusCode::OK);
+    let live = desk.supervisor.handle(call("GET", "/livez")).await;
+    assert_eq!(live.status(), StatusCode::OK, "a restart would not help");
 
     desk.cluster.change(|fake| fake.linearize = Ok(()));
-    assert_eq!(ready().await.status(), StatusCode::OK);
-    // Without a quorum it still serves reads.
-    desk.cluster
-        .change(|fake| fake.linearize = Err(ReadError::NoLeader));
-    assert_eq!(ready().await.status(), StatusCode::OK);
+    assert_eq!(ready("").await.status(), StatusCode::OK);
     desk.cluster
         .change(|fake| fake.store = Err("closed".into()));
-    assert_eq!(ready().await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(ready("").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let live = desk.supervisor.handle(call("GET", "/livez")).await;
+    assert_eq!(live.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 #[tokio::test]
@@ -189,7 +196,7 @@ async fn health_lists_its_checks_when_asked_to() {
         let text = body(desk.supervisor.handle(call("GET", &path)).await).await;
         assert_eq!(
             text,
-            "[+]ping ok\n[+]member ok\n[+]etcd ok\n[+]etcd-readiness ok\nreadyz check passed\n"
+            "[+]ping ok\n[+]log ok\n[+]etcd ok\n[+]etcd-readiness ok\nreadyz check passed\n"
         );
     }
 }

@@ -71,6 +71,18 @@ pub(crate) fn respond(answer: Answer, form: Form, warnings: &[String]) -> Respon
     response
 }
 
+/// Words for people, as upstream's server answers where there is no object.
+pub(crate) fn text(code: u16, text: String) -> Response<Body> {
+    let answer = Answer::Raw("text/plain; charset=utf-8", Bytes::from(text));
+    let mut response = respond(answer, Form::PLAIN, &[]);
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let nosniff = HeaderValue::from_static("nosniff");
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
 /// Makes a response of an error.
 pub(crate) fn refuse(error: &ApiError, form: Form, warnings: &[String]) -> Response<Body> {
     let form = Form {

@@ -19,7 +19,8 @@ use crate::route::RequestInfo;
 use crate::user;
 
 /// Namespaces that every cluster has.
-const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+pub(crate) const NAMESPACES: [&str; 4] =
+    ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 impl Engine {
     /// Makes what is missing.

@@ -11,13 +11,14 @@ mod roles;
 mod services;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::limits::COMPACTION_INTERVAL;
 use crate::storage::Leadership;
 
-pub(crate) use bootstrap::own_options;
+pub(crate) use bootstrap::{NAMESPACES, own_options};
 
 /// Between two looks at who leads, while nobody is known to.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -53,6 +54,7 @@ async fn lead(engine: &Engine) {
         tracing::warn!(%error, "cannot make the first objects");
         tokio::time::sleep(RETRY_INTERVAL).await;
     }
+    engine.bootstrapped.store(true, Ordering::Relaxed);
     tokio::join!(
         accounts::run(engine),
         garbage::run(engine),
