@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     Stream(&'static str, body::Parts),
     /// Bytes of another kind.
     Raw(&'static str, Bytes),
+    /// There is nothing to say: 204.
+    Nothing,
 }
 
 /// Makes a response of an answer.
@@ -53,12 +55,15 @@ pub(crate) fn respond(answer: Answer, form: Form, warnings: &[String]) -> Respon
         Answer::Events(parts) => (200, "application/json", Body::parts(parts)),
         Answer::Stream(content_type, parts) => (200, content_type, Body::parts(parts)),
         Answer::Raw(content_type, content) => (200, content_type, Body::Full(content)),
+        Answer::Nothing => (204, "", Body::Full(Bytes::new())),
     };
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if !content_type.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     headers.insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-cache, private"),
