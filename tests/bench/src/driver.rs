@@ -52,4 +52,13 @@ impl Driver {
         // Neighbours go to different members; members and threads must not pair up.
         self.threads[(client / 3) % self.threads.len()].spawn(work)
     }
+
+    /// Runs work on the thread with this number, counted around: with the connection it uses.
+    pub(crate) fn spawn_on<T: Send + 'static>(
+        &self,
+        number: usize,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.threads[number % self.threads.len()].spawn(work)
+    }
 }

@@ -7,6 +7,7 @@
 // The table goes to standard output.
 #![allow(clippy::print_stdout)]
 
+mod api;
 mod driver;
 mod lease;
 mod meter;
@@ -25,12 +26,20 @@ use report::{Report, Rest, Row, name};
 use settings::Settings;
 
 fn main() -> Result<()> {
-    let settings = Settings::from_command_line()?;
     // Only conducts; the load runs on the driver's threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the conductor's runtime")?;
+    let mut words = std::env::args_os().skip(1);
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "--api")
+    {
+        words.next();
+        return runtime.block_on(api::run(words));
+    }
+    let settings = Settings::from_command_line()?;
     runtime.block_on(run(&settings))
 }
 

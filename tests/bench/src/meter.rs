@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::process::{self, Counters};
 
 /// How long the load runs before anything is counted.
-const WARM_UP: Duration = Duration::from_millis(700);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(700);
 
 // 0, the value it starts with, is the warm-up.
 const COUNTING: u8 = 1;
@@ -130,7 +130,7 @@ pub(crate) async fn measure(
 }
 
 /// The value that this share of the sorted values does not exceed (nearest rank).
-fn percentile(sorted: &[u32], share: f64) -> u32 {
+pub(crate) fn percentile(sorted: &[u32], share: f64) -> u32 {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }

@@ -15,6 +15,7 @@ usage: skerry-bench [--members 1,3] [--clients 1,64,256] [--duration SECONDS]
                     [--only put,get,get-serializable,range,cas,watch,lease,start,idle]
                     [--peers etcd,skerry] [--skerry PATH] [--etcd PATH] [--plain-etcd]
                     [--skerry-flag FLAG]... [--dir PATH] [--json FILE]
+       skerry-bench --api ...: the Kubernetes API instead
 
 Every connection is mutual TLS, for both peers; --plain-etcd gives etcd none.
 --dir is where data directories go: the disk that is measured.";

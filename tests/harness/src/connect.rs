@@ -46,6 +46,19 @@ pub async fn connect(address: SocketAddr, credentials: Option<&Credentials>) -> 
     Ok(channel)
 }
 
+/// A connection to `address` over TLS on which the client is to speak HTTP/2.
+pub async fn tls_stream(
+    address: SocketAddr,
+    credentials: &Credentials,
+) -> Result<impl hyper::rt::Read + hyper::rt::Write + Send + Unpin + use<>> {
+    let mut connector = Connector {
+        address,
+        tls: Some(Arc::new(credentials.client_config()?)),
+    };
+    let stream = tower_service::Service::call(&mut connector, http::Uri::default()).await;
+    stream.with_context(|| format!("connect to {address}"))
+}
+
 /// Puts etcd's `token` into the metadata of every request.
 #[derive(Debug, Clone, Default)]
 pub struct Token(Option<MetadataValue<Ascii>>);

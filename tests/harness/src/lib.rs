@@ -23,7 +23,7 @@ mod wait;
 
 pub use address::Addresses;
 pub use cluster::{Cluster, Kind, Options};
-pub use connect::{Client, Token, connect, connect_lazy};
+pub use connect::{Client, Token, connect, connect_lazy, tls_stream};
 pub use credentials::{Authority, Credentials};
 pub use https::{Answer, Https};
 pub use member::{Member, Signal};
