@@ -1,10 +1,11 @@
 //! One connection from accept to close.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use crate::gather::{Sending, gather};
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, HANDSHAKE_TIME_MAX, HEADER_BYTES_MAX, HTTP1_BUFFER_BYTES_MAX,
     HTTP1_HEADER_TIME_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, SHUTDOWN_TIME_MAX,
@@ -119,6 +121,7 @@ where
         let response = handler.clone().handle(Arc::clone(&peer), request);
         async move { Ok::<_, Infallible>(response.await) }
     });
+    let (stream, sending) = gather(stream);
     let stream = TokioIo::new(stream);
     let ended = match version {
         Version::Two => {
@@ -133,7 +136,7 @@ where
                 .keep_alive_interval(KEEPALIVE_INTERVAL)
                 .keep_alive_timeout(KEEPALIVE_TIMEOUT)
                 .serve_connection(stream, service);
-            until_stopped(connection, stop, |connection| {
+            until_stopped(connection, sending, stop, |connection| {
                 connection.graceful_shutdown()
             })
             .await
@@ -144,7 +147,7 @@ where
                 .header_read_timeout(HTTP1_HEADER_TIME_MAX)
                 .max_buf_size(HTTP1_BUFFER_BYTES_MAX)
                 .serve_connection(stream, service);
-            until_stopped(connection, stop, |connection| {
+            until_stopped(connection, sending, stop, |connection| {
                 connection.graceful_shutdown()
             })
             .await
@@ -157,19 +160,25 @@ where
     }
 }
 
-/// Drives a connection; once the server stops, lets what is under way finish, for a while.
-async fn until_stopped<C: Future>(
+/// Drives a connection and sends what it has written; once the server stops, lets what is under
+/// way finish, for a while.
+async fn until_stopped<C: Future, S: AsyncWrite + Unpin>(
     connection: C,
+    sending: Sending<S>,
     stop: Stop,
     graceful_shutdown: impl FnOnce(Pin<&mut C>),
 ) -> Option<C::Output> {
     let mut connection = pin!(connection);
+    let turn = |cx: &mut Context<'_>, connection: Pin<&mut C>| {
+        let ended = connection.poll(cx);
+        sending.send(cx);
+        ended
+    };
     tokio::select! {
-        ended = connection.as_mut() => return Some(ended),
+        ended = poll_fn(|cx| turn(cx, connection.as_mut())) => return Some(ended),
         () = stop.requested() => {}
     }
     graceful_shutdown(connection.as_mut());
-    tokio::time::timeout(SHUTDOWN_TIME_MAX, connection)
-        .await
-        .ok()
+    let rest = poll_fn(|cx| turn(cx, connection.as_mut()));
+    tokio::time::timeout(SHUTDOWN_TIME_MAX, rest).await.ok()
 }

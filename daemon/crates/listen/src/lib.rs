@@ -6,6 +6,7 @@
 //! time.
 
 mod connection;
+mod gather;
 pub mod limits;
 mod peer;
 mod stop;

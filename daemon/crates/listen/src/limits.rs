@@ -34,6 +34,12 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes of answers that one stream holds for a client that does not read.
 pub const STREAM_SEND_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of frames that a connection gathers before it sends them: two TLS records, one system call.
+pub const GATHERED_BYTES_MAX: usize = 32 * 1024;
+
+/// Bytes of that buffer which a connection keeps while it has nothing to send.
+pub const GATHERED_BYTES_KEPT: usize = 1024;
+
 /// A connection that is silent this long is asked whether it still lives.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 
