@@ -136,6 +136,28 @@ impl Quantity {
         clamp(-(-self.nanos).div_euclid(NANO))
     }
 
+    /// Both together, cut down to what an amount can be; in the notation of the first that is
+    /// something.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let notation = match self.nanos {
+            0 => other.notation,
+            _ => self.notation,
+        };
+        let nanos = self.nanos.saturating_add(other.nanos);
+        Self {
+            nanos: nanos.clamp(-NANOS_MAX, NANOS_MAX),
+            notation,
+        }
+    }
+
+    /// The amount as nearly as a floating-point number has it.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn as_f64(self) -> f64 {
+        self.nanos as f64 / NANO as f64
+    }
+
     /// Whether it is less than nothing.
     pub const fn is_negative(self) -> bool {
         self.nanos < 0

@@ -3,6 +3,7 @@
 //! Knows nothing about users: who may do what was decided before.
 
 use serde_json::json;
+use skerry_admission::priority;
 
 use crate::call::Call;
 use crate::engine::Engine;
@@ -58,6 +59,13 @@ impl Engine {
                 "this namespace may not be deleted",
             ));
         }
+        let is_priority_class =
+            resource.group == "scheduling.k8s.io" && resource.kind == "PriorityClass";
+        if is_priority_class && priority::is_system_class(name) {
+            let about = registry::about(resource, name);
+            let why = "this is a system priority class and cannot be deleted";
+            return Err(ApiError::forbidden(about, why));
+        }
         Ok(())
     }
 }
@@ -82,11 +90,8 @@ fn promise(call: &Call) -> Result<(), ApiError> {
             let what = format!("{}.{}", resource.plural, resource.group);
             Err(ApiError::not_served(&format!("what {what} ask for")))
         }
-        ("", "resourcequotas" | "limitranges") => {
-            let kind = &resource.kind;
-            call.warn(format!(
-                "this version keeps {kind} objects and does not enforce them"
-            ));
+        ("", "resourcequotas") => {
+            call.warn("this version keeps ResourceQuota objects and does not enforce them");
             Ok(())
         }
         _ => Ok(()),

@@ -10,6 +10,7 @@
 //! Knows nothing about TLS, Raft or the disk. Invariant: an object's `resourceVersion` is the
 //! revision of the store that wrote it, and nothing is written over a revision nobody has seen.
 
+mod admission;
 mod admit;
 mod answer;
 mod authenticate;

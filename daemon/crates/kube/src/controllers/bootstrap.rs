@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use skerry_admission::priority;
 use skerry_rbac::GROUP;
 use skerry_rbac::reconcile::{Step, reconcile};
 
@@ -28,6 +29,10 @@ impl Engine {
         for name in NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
             self.make("", "v1", "namespaces", "", namespace).await?;
+        }
+        for class in priority::system_classes() {
+            let group = "scheduling.k8s.io";
+            self.make(group, "v1", "priorityclasses", "", class).await?;
         }
         for wanted in skerry_rbac::bootstrap::bootstrap() {
             self.reconcile_role(wanted).await?;

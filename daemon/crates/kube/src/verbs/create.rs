@@ -44,6 +44,9 @@ impl Engine {
         self.restrict_node(call, Operation::Create(&object))?;
         new_metadata(&mut object);
         self.shape(call, &mut object);
+        // Whoever sends an object owns its fields; what the server adds from here on nobody owns.
+        self.note_manager(call, &mut object, None, options);
+        self.admit_new(call, &mut object).await?;
         kind::prepare_create(&call.resource, &mut object);
         self.refuse_escalation(call, &object, None)?;
         let lease = self.lease_for(&call.resource, options).await?;
@@ -53,7 +56,6 @@ impl Engine {
                 object::metadata_mut(&mut object).insert("name".into(), name.into());
             }
             let name = object::name(&object).to_owned();
-            self.note_manager(call, &mut object, None, options);
             let claims = self.give(call, &mut object, None, options.dry_run).await?;
             let valid = kind::validate_create(&call.resource, &object)
                 .or_else(|error| options.unchecked.then_some(()).ok_or(error))

@@ -72,6 +72,7 @@ impl Engine {
         self.restrict_node(call, Operation::Update(&next, old))?;
         object::set_resource_version(&mut next, current.stored.revision);
         self.note_manager(call, &mut next, Some(old), options);
+        self.admit_changed(call, &mut next, old)?;
         let claims = self
             .give(call, &mut next, Some(old), options.dry_run)
             .await?;

@@ -1,0 +1,131 @@
+//! What a cluster fills in and refuses before an object is kept.
+
+use serde_json::json;
+use skerry_tests_kubectl::Servers;
+
+const POLICY: &str = r#"
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: ServiceAccount, metadata: {name: bot}, imagePullSecrets: [{name: hub}]}
+- {apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 1000}
+- apiVersion: v1
+  kind: LimitRange
+  metadata: {name: bounds}
+  spec:
+    limits:
+    - {type: Container, default: {memory: 64Mi}, defaultRequest: {memory: 32Mi}, max: {memory: 128Mi}}
+- apiVersion: storage.k8s.io/v1
+  kind: StorageClass
+  metadata: {name: flash, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+  provisioner: example.com/flash
+- apiVersion: node.k8s.io/v1
+  kind: RuntimeClass
+  metadata: {name: vm}
+  handler: vm
+  overhead: {podFixed: {memory: 8Mi}}
+"#;
+
+#[tokio::test]
+async fn a_pod_gets_account_token_priority_limits_and_tolerations() {
+    let servers = Servers::start(1).await;
+    servers.ok_with(&["apply", "-f", "-"], POLICY);
+    let manifest = r"{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {serviceAccountName: bot, priorityClassName: high, runtimeClassName: vm, containers: [{name: c, image: i}]}}";
+    servers.ok_with(&["create", "-f", "-"], manifest);
+    let pod = servers.json(&["get", "pod", "web", "--show-managed-fields"]);
+    let spec = &pod["spec"];
+    assert_eq!(spec["serviceAccount"], "bot");
+    assert_eq!(spec["imagePullSecrets"], json!([{"name": "hub"}]));
+    assert_eq!(
+        (&spec["priority"], &spec["preemptionPolicy"]),
+        (&json!(1000), &json!("PreemptLowerPriority"))
+    );
+    assert_eq!(spec["overhead"], json!({"memory": "8Mi"}));
+    assert_eq!(spec["tolerations"].as_array().unwrap().len(), 2);
+    let container = &spec["containers"][0];
+    assert_eq!(
+        container["resources"],
+        json!({"limits": {"memory": "64Mi"}, "requests": {"memory": "32Mi"}})
+    );
+    let mount = &container["volumeMounts"][0];
+    assert_eq!(
+        mount["mountPath"],
+        "/var/run/secrets/kubernetes.io/serviceaccount"
+    );
+    assert_eq!(mount["name"], spec["volumes"][0]["name"]);
+    assert_eq!(
+        pod["metadata"]["annotations"]["kubernetes.io/limit-ranger"],
+        "LimitRanger plugin set: memory request for container c; memory limit for container c"
+    );
+    // What the cluster filled in nobody owns.
+    let owned = pod["metadata"]["managedFields"].to_string();
+    assert!(
+        owned.contains("f:priorityClassName") && !owned.contains("f:tolerations"),
+        "{owned}"
+    );
+
+    for (spec, why) in [
+        (
+            "serviceAccountName: nobody",
+            "pods \"x\" is forbidden: error looking up service account default/nobody: serviceaccount \"nobody\" not found",
+        ),
+        (
+            "priorityClassName: none",
+            "pods \"x\" is forbidden: no PriorityClass with name none was found",
+        ),
+        (
+            "priority: 5",
+            "pods \"x\" is forbidden: the integer value of priority (5) must not be provided in pod spec; priority admission controller computed 0 from the given PriorityClass name",
+        ),
+        (
+            "runtimeClassName: none",
+            "pods \"x\" is forbidden: pod rejected: RuntimeClass \"none\" not found",
+        ),
+    ] {
+        let pod = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: x}}, spec: {{{spec}, containers: [{{name: c, image: i}}]}}}}"
+        );
+        let said = servers.fails_with(&["create", "-f", "-"], &pod);
+        assert!(said.contains(why), "{said}");
+    }
+    let large = "{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: [{name: c, image: i, resources: {limits: {memory: 1Gi}}}]}}";
+    let said = servers.fails_with(&["create", "-f", "-"], large);
+    let why =
+        "pods \"x\" is forbidden: maximum memory usage per Container is 128Mi, but limit is 1Gi";
+    assert!(said.contains(why), "{said}");
+}
+
+#[tokio::test]
+async fn a_claim_gets_the_default_class_and_grows_only_if_that_lets_it() {
+    let servers = Servers::start(1).await;
+    servers.ok_with(&["apply", "-f", "-"], POLICY);
+    let claim = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}";
+    servers.ok_with(&["create", "-f", "-"], claim);
+    let class = ["get", "pvc", "c", "-o", "jsonpath={.spec.storageClassName}"];
+    assert_eq!(servers.ok(&class), "flash");
+    let bound = r#"{"status":{"phase":"Bound"}}"#;
+    servers.ok(&[
+        "patch",
+        "pvc",
+        "c",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        bound,
+    ]);
+    let grow = r#"{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}"#;
+    let said = servers.fails(&["patch", "pvc", "c", "--type=merge", "-p", grow]);
+    assert!(
+        said.contains("only dynamically provisioned pvc can be resized"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn classes_that_a_cluster_cannot_do_without_are_there() {
+    let servers = Servers::start(1).await;
+    let classes = servers.ok(&["get", "priorityclasses", "-o", "jsonpath={.items[*].value}"]);
+    assert_eq!(classes, "2000000000 2000001000");
+    let said = servers.fails(&["delete", "priorityclass", "system-node-critical"]);
+    assert!(said.contains("is forbidden"), "{said}");
+}
