@@ -178,6 +178,7 @@ fn start_serving(
             port: settings.https_port,
             services: settings.service_cidr,
             authority: member.pki.ca_bundle().to_owned(),
+            memory_budget: settings.memory_budget,
             health: supervisor.health(),
             service_key: std::fs::read_to_string(settings.data_dir.join("tls/service.key")).ok(),
         };

@@ -77,7 +77,16 @@ impl Engine {
     /// `/`: all paths there are.
     fn paths(&self) -> Value {
         let mut paths: Vec<String> = [
-            "/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/readyz", "/version",
+            "/api",
+            "/api/v1",
+            "/apis",
+            "/apis/",
+            "/healthz",
+            "/livez",
+            "/metrics",
+            "/metrics/slis",
+            "/readyz",
+            "/version",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -110,7 +119,7 @@ fn aggregated_form(accept: &str) -> Option<(&'static str, Aggregated)> {
     None
 }
 
-fn version() -> Value {
+pub(crate) fn version() -> Value {
     json!({
         "major": "1",
         "minor": MINOR,

@@ -12,6 +12,7 @@ use crate::decode;
 use crate::error::ApiError;
 use crate::events::EventLease;
 use crate::frames::Frames;
+use crate::metrics::Metrics;
 use crate::object;
 use crate::registry::{self, Registry};
 use crate::roles::Roles;
@@ -36,6 +37,8 @@ pub(crate) struct Engine {
     pub(crate) event_lease: EventLease,
     /// Events for other watchers.
     pub(crate) frames: Frames,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
     /// This member has led, and has made what every cluster starts with.
     pub(crate) bootstrapped: AtomicBool,
 }
@@ -69,6 +72,7 @@ impl Engine {
             api_port: options.port,
             event_lease: EventLease::default(),
             frames: Frames::default(),
+            metrics: Arc::default(),
             bootstrapped: AtomicBool::new(false),
         })
     }

@@ -210,7 +210,7 @@ impl ApiError {
     }
 
     pub(crate) fn too_many_requests() -> ApiError {
-        let message = "too many requests, please try again later";
+        let message = "Too many requests, please try again later.";
         let mut error = ApiError::new(429, "TooManyRequests", message);
         error.details = Some(Box::new(json!({"retryAfterSeconds": 1})));
         error.retry_after = Some(1);

@@ -39,8 +39,34 @@ pub const LIST_VIEW_TIME_MAX: Duration = Duration::from_secs(2);
 /// Watches at once, of all clients.
 pub const WATCHES_MAX: usize = 16_384;
 
-/// Requests under way at once, watches apart.
+/// Requests under way at once that read, watches apart: upstream's default.
 pub const REQUESTS_MAX: usize = 400;
+
+/// Requests under way at once that write: upstream's default.
+pub const MUTATING_REQUESTS_MAX: usize = 200;
+
+/// Of each of both, however little memory there is.
+pub const REQUESTS_MIN: usize = 32;
+
+/// Bytes of the memory budget that one request under way counts as.
+pub const REQUEST_BYTES: u64 = (64 << 20) / 400;
+
+/// The share of the memory budget that bodies may take which are arriving or looked at: one of so
+/// many.
+pub const BODY_SHARE: u64 = 4;
+
+/// How long an answer that is sent in pieces counts as a request under way: upstream's limit of a
+/// whole request.
+pub const REQUEST_PLACE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Kinds of requests that metrics tell apart.
+pub const METRIC_ROWS_MAX: usize = 1024;
+
+/// Between two counts of all objects, for metrics.
+pub const OBJECT_COUNT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Answers that are compressed at once: each takes about 400 KB.
+pub const GZIP_MAX: usize = 4;
 
 /// Revisions that watchers are told of before other work gets its turn.
 pub const PUMP_REVISIONS_MAX: usize = 256;

@@ -10,7 +10,7 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use skerry_schema::openapi::{self, Chunk, Document, Documents};
 
-use crate::answer::{self, Answer, Body};
+use crate::answer::{self, Answer, Body, gzip};
 use crate::negotiate::{Form, prefers};
 
 static DOCUMENTS: LazyLock<Documents> = LazyLock::new(openapi::built_in_documents);
@@ -49,9 +49,7 @@ fn send(
     content_type: &'static str,
     headers: &HeaderMap,
 ) -> Response<Body> {
-    let takes_gzip = said(headers, header::ACCEPT_ENCODING)
-        .split(',')
-        .any(|coding| coding.split(';').next().unwrap_or_default().trim() == "gzip");
+    let takes_gzip = gzip::takes_gzip(headers);
     let body = match takes_gzip {
         true => Body::parts(stream::iter(document.gzip().map(|chunk| {
             Ok(match chunk {

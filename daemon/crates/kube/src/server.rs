@@ -5,27 +5,29 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, header};
 use hyper::body::Body as HttpBody;
 use skerry_health::Health;
 use skerry_listen::Peer;
-use tokio::sync::Semaphore;
 
-use crate::answer::{self, Answer, Body};
+use crate::answer::{self, Answer, Body, gzip};
 use crate::authorize::authorize;
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::impersonate::impersonate;
-use crate::limits::{QUERY_BYTES_MAX, REQUESTS_MAX};
+use crate::inflight::Inflight;
+use crate::limits::QUERY_BYTES_MAX;
+use crate::metrics::{MEDIA_TYPE, Measure, Metrics, Reading, Seen, slis};
 use crate::negotiate::{Asked, Form, negotiate};
 use crate::query::Query;
 use crate::route::{RequestInfo, route};
 use crate::services::ServiceNetwork;
 use crate::storage::{Datastore, Storage};
 use crate::tokens::Tokens;
-use crate::{controllers, decode, health, openapi, registry, roles};
+use crate::{controllers, decode, health, openapi, registry, roles, user};
 
 /// What can be set.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub struct Options {
     pub service_key: Option<String>,
     /// Certificates, as PEM, that this server's own is verified with.
     pub authority: String,
+    /// Bytes that the whole server may use; how many requests may be under way follows from it.
+    pub memory_budget: u64,
     /// The checks of the server that this is part of; those of the API are added.
     pub health: Health,
 }
@@ -54,7 +58,8 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     engine: Arc<Engine>,
     options: Options,
-    requests: Semaphore,
+    inflight: Inflight,
+    metrics: Arc<Metrics>,
 }
 
 impl Api {
@@ -67,12 +72,15 @@ impl Api {
             .and_then(|pem| Tokens::new(pem, ISSUER));
         let engine = Engine::new(storage, skerry_schema::built_in(), tokens, &options);
         health::add(&engine, &options.health);
+        let metrics = Arc::clone(&engine.metrics);
+        let memory_budget = options.memory_budget;
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
         Api(Arc::new(Inner {
             engine,
             options,
-            requests: Semaphore::new(REQUESTS_MAX),
+            inflight: Inflight::new(memory_budget, &metrics),
+            metrics,
         }))
     }
 
@@ -83,12 +91,19 @@ impl Api {
         B::Error: std::error::Error,
     {
         let (head, mut body) = request.into_parts();
-        let response = self.answer_to(peer, &head, &mut body).await;
+        let mut measure = Measure::new(&self.0.metrics);
+        let response = self.answer_to(peer, &head, &mut body, &mut measure).await;
         decode::drain(&mut body).await;
-        response
+        measure.sending(response)
     }
 
-    async fn answer_to<B>(&self, peer: &Peer, head: &Parts, body: &mut B) -> Response<Body>
+    async fn answer_to<B>(
+        &self,
+        peer: &Peer,
+        head: &Parts,
+        body: &mut B,
+        measure: &mut Measure,
+    ) -> Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + Unpin,
         B::Error: std::error::Error,
@@ -105,11 +120,22 @@ impl Api {
         let form = negotiate(Some(accept), &query, user_agent, Asked::Objects);
         let error_form = form.as_ref().copied().unwrap_or(Form::PLAIN);
 
+        let metrics = &self.0.metrics;
         let info = route(&head.method, head.uri.path(), &query);
         let user = match self.0.engine.authenticate(peer, &head.headers) {
             Ok(user) => user,
-            Err(error) => return answer::refuse(&error, error_form, &[]),
+            Err(error) => {
+                metrics.authentication.refused.increment();
+                return answer::refuse(&error, error_form, &[]);
+            }
         };
+        match user::is_anonymous(&user) {
+            true => metrics.authentication.failed.increment(),
+            false => {
+                metrics.authentication.passed.increment();
+                metrics.count_user(&user.name);
+            }
+        }
         let permitted = {
             let policies = self.0.engine.roles.policies();
             impersonate(&policies, user, &head.headers).and_then(|user| {
@@ -118,10 +144,27 @@ impl Api {
         };
         let user = match permitted {
             Ok(user) => user,
-            Err(error) => return answer::refuse(&error, error_form, &[]),
+            Err(error) => {
+                metrics.authorization.failed.increment();
+                return answer::refuse(&error, error_form, &[]);
+            }
         };
+        metrics.authorization.passed.increment();
+        let registry = &self.0.engine.registry;
+        measure.saw(Seen::of(
+            registry,
+            &info,
+            &head.method,
+            &head.headers,
+            &query,
+        ));
         if let Some(report) = self.0.options.health.answer(&info.path, text).await {
             return answer::text(report.status, report.text);
+        }
+        if info.verb == "get"
+            && let Some(response) = self.metrics(&info.path).await
+        {
+            return response;
         }
         if !info.is_resource {
             let form = Form {
@@ -136,10 +179,43 @@ impl Api {
         };
         decode::media_type(&head.headers).clone_into(&mut call.media_type);
         user_agent.clone_into(&mut call.user_agent);
-        let answered = self.perform(call, body).await;
+        let answered = self.perform(call, body, measure).await;
         match answered {
-            Ok((answer, call)) => answer::respond(answer, call.form, &call.warnings()),
+            Ok((answer, call)) => {
+                let response = answer::respond(answer, call.form, &call.warnings());
+                match !measure.is_long_running() && gzip::takes_gzip(&head.headers) {
+                    true => gzip::offer(response).await,
+                    false => response,
+                }
+            }
             Err(error) => answer::refuse(&error, error_form, &[]),
+        }
+    }
+
+    /// `/metrics` and what is below it.
+    async fn metrics(&self, path: &str) -> Option<Response<Body>> {
+        let Inner {
+            engine,
+            metrics,
+            options,
+            ..
+        } = &*self.0;
+        match path {
+            "/metrics" => {
+                let reading = Reading::new(engine, metrics).await;
+                let pieces = stream::unfold(reading, |mut reading| async move {
+                    let piece = reading.piece()?;
+                    Some((Ok(piece), reading))
+                });
+                let answer = Answer::Stream(MEDIA_TYPE, Box::pin(pieces));
+                Some(answer::respond(answer, Form::PLAIN, &[]))
+            }
+            "/metrics/slis" => {
+                let text = Bytes::from(slis(&options.health.counts()));
+                let answer = Answer::Raw(MEDIA_TYPE, text);
+                Some(answer::respond(answer, Form::PLAIN, &[]))
+            }
+            _ => None,
         }
     }
 
@@ -203,19 +279,24 @@ impl Api {
         Ok(Call::new(info, Arc::clone(resource), query, user, form))
     }
 
-    async fn perform<B>(&self, mut call: Call, body: B) -> Result<(Answer, Call), ApiError>
+    async fn perform<B>(
+        &self,
+        mut call: Call,
+        body: B,
+        measure: &mut Measure,
+    ) -> Result<(Answer, Call), ApiError>
     where
         B: HttpBody<Data = Bytes> + Send,
         B::Error: std::error::Error,
     {
-        let _permit = match call.info.verb {
-            // What lasts has a limit of its own.
-            "watch" => None,
-            _ => match self.0.requests.try_acquire() {
-                Ok(permit) => Some(permit),
-                Err(_) => return Err(ApiError::too_many_requests()),
-            },
-        };
+        let inflight = &self.0.inflight;
+        if !measure.is_long_running() {
+            let admitted = inflight.admit(call.info.verb, &call.user);
+            measure.admitted(admitted.inspect_err(|_| measure.dropped())?);
+        }
+        let length = body.size_hint().exact();
+        let _room = inflight.room(length, &call.user).await;
+        let _room = _room.inspect_err(|_| measure.dropped())?;
         call.body = decode::read(body).await?;
         let engine = &self.0.engine;
         let answer = match (call.info.subresource.as_str(), call.info.verb) {

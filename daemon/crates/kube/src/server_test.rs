@@ -34,6 +34,7 @@ impl Server {
             server_address: "127.0.0.1:6443".into(),
             service_key: None,
             authority: String::new(),
+            memory_budget: 64 << 20,
             health: skerry_health::Health::default(),
         };
         let api = Api::start(Arc::clone(&store) as _, options);

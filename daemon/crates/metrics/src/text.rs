@@ -87,6 +87,11 @@ impl Family<'_> {
         self.line(labels, format_args!("{value}"));
     }
 
+    /// Adds one value that may be less than nothing.
+    pub fn signed(&mut self, labels: &[(&str, &str)], value: i64) {
+        self.line(labels, format_args!("{value}"));
+    }
+
     /// Adds a histogram: how many values were at most as large as each bound, then how many there
     /// were, and their sum.
     pub fn histogram(

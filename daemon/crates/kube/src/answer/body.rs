@@ -8,6 +8,7 @@ use futures_util::Stream;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::error::ApiError;
+use crate::metrics::Measured;
 
 /// Bytes as they come.
 pub(crate) type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
@@ -22,10 +23,12 @@ pub enum Body {
     Full(Bytes),
     /// What is made while it is sent.
     Parts(Streamed),
+    /// What is counted once it was sent.
+    Measured(Box<Measured>),
 }
 
 /// See [`Body::Parts`].
-pub struct Streamed(Parts);
+pub struct Streamed(pub(super) Parts);
 
 impl Body {
     pub(crate) fn parts(
@@ -54,11 +57,16 @@ impl HttpBody for Body {
                 .as_mut()
                 .poll_next(cx)
                 .map(|next| next.map(|part| part.map(Frame::data))),
+            Body::Measured(measured) => measured.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Body::Empty)
+        match self {
+            Body::Empty => true,
+            Body::Full(_) | Body::Parts(_) => false,
+            Body::Measured(measured) => measured.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -66,6 +74,7 @@ impl HttpBody for Body {
             Body::Empty => SizeHint::with_exact(0),
             Body::Full(content) => SizeHint::with_exact(content.len() as u64),
             Body::Parts(_) => SizeHint::default(),
+            Body::Measured(measured) => measured.size_hint(),
         }
     }
 }

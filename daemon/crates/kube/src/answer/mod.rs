@@ -4,6 +4,7 @@
 
 pub(crate) mod body;
 pub(crate) mod encode;
+pub(crate) mod gzip;
 pub(crate) mod pretty;
 pub(crate) mod yaml;
 

@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use crate::filter::Filter;
 use crate::frames::FrameKey;
 use crate::limits::{BOOKMARK_INTERVAL, WATCH_TIME_MIN};
+use crate::metrics::EventCounter;
 use crate::negotiate::{Encoding, Form, Shape};
 use crate::object;
 use crate::options::ListOptions;
@@ -41,6 +42,8 @@ struct Watching {
     mark_end: bool,
     bookmarks: bool,
     first: bool,
+    /// How many events were sent.
+    sent: EventCounter,
     ends: Instant,
     next_bookmark: Instant,
     done: bool,
@@ -100,6 +103,7 @@ impl Engine {
             initial,
             bookmarks: options.bookmarks,
             first: true,
+            sent: self.metrics.events(&call.resource),
             ends: now + lasts,
             next_bookmark: now + BOOKMARK_INTERVAL,
             done: false,
@@ -198,6 +202,7 @@ impl Watching {
             let shared = self.shared_key(change);
             if let Some(frame) = shared.as_ref().and_then(|key| self.engine.frames.get(key)) {
                 piece.extend_from_slice(&frame);
+                self.sent.increment();
             } else if let Some((kind, object)) = self.judge(change)? {
                 let frame = self.event(kind, object);
                 piece.extend_from_slice(&frame);
@@ -258,6 +263,7 @@ impl Watching {
     }
 
     fn event(&mut self, kind: &str, object: Value) -> Vec<u8> {
+        self.sent.increment();
         let shaped = self.encoder.event(object, self.first);
         self.first = false;
         frame(self.encoder.form, kind, &shaped)
