@@ -4,7 +4,7 @@
 //! bytes and in number, and may be empty.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -18,7 +18,7 @@ pub(crate) struct FrameKey {
     /// Where its object is kept.
     pub(crate) key: Bytes,
     /// Under which version its watchers see it.
-    pub(crate) api_version: String,
+    pub(crate) api_version: Arc<str>,
     /// Whether only the metadata is wanted.
     pub(crate) partial: bool,
     /// Whether it is protobuf.

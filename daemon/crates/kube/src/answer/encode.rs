@@ -7,9 +7,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use skerry_schema::Resource;
 
+use crate::answer::splice::splice;
 use crate::kind;
-use crate::negotiate::{Form, Include, Shape};
+use crate::negotiate::{Encoding, Form, Include, Shape};
 use crate::object;
+use crate::storage::Stored;
 use crate::time;
 
 /// Shapes the objects of one answer.
@@ -17,6 +19,8 @@ use crate::time;
 pub(crate) struct Encoder {
     pub(crate) form: Form,
     pub(crate) resource: Arc<Resource>,
+    /// Of the resource.
+    pub(crate) api_version: Arc<str>,
 }
 
 impl Encoder {
@@ -24,6 +28,7 @@ impl Encoder {
         Encoder {
             form,
             resource: Arc::clone(resource),
+            api_version: resource.api_version().into(),
         }
     }
 
@@ -38,6 +43,22 @@ impl Encoder {
                 self.table(rows, json!({"resourceVersion": revision}), true)
             }
         }
+    }
+
+    /// Appends a stored object as JSON, as it is in a list or in a watch; false where that takes
+    /// the object as a value.
+    pub(crate) fn splice(&self, stored: &Stored, in_list: bool, out: &mut Vec<u8>) -> bool {
+        let json = self.form.encoding != Encoding::Protobuf;
+        if self.form.shape != Shape::Plain || !json {
+            return false;
+        }
+        splice(
+            &stored.value,
+            &self.api_version,
+            stored.revision,
+            in_list,
+            out,
+        )
     }
 
     /// An object in a list: a row where the list is a Table.

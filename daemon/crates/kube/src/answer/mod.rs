@@ -6,6 +6,7 @@ pub(crate) mod body;
 pub(crate) mod encode;
 pub(crate) mod gzip;
 pub(crate) mod pretty;
+pub(crate) mod splice;
 pub(crate) mod yaml;
 
 use bytes::Bytes;

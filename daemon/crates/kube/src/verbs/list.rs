@@ -207,9 +207,12 @@ async fn protobuf(mut sending: Sending) -> Result<Option<Answer>, ApiError> {
     let (mut parts, mut length, mut more) = (Vec::new(), 0, true);
     while more {
         let mut part = Vec::new();
-        more = sending.items(|item| {
+        more = sending.items(|encoder, filter, stored| {
+            let Some(item) = shown(encoder, filter, stored)? else {
+                return Ok(false);
+            };
             part.extend(list.item(&item).map_err(answer::unwritable)?);
-            Ok(())
+            Ok(true)
         })?;
         length += part.len();
         if length > LIST_PROTOBUF_BYTES_MAX {
@@ -225,6 +228,12 @@ async fn protobuf(mut sending: Sending) -> Result<Option<Answer>, ApiError> {
     parts.push(Ok(Bytes::from_static(tail)));
     let parts = Box::pin(stream::iter(parts));
     Ok(Some(Answer::Stream(skerry_wire::MEDIA_TYPE, parts)))
+}
+
+/// A stored object as it is in the list, where it is to be in it.
+fn shown(encoder: &Encoder, filter: &Filter, stored: &Stored) -> Result<Option<Value>, ApiError> {
+    let object = engine::present(&encoder.resource, stored)?;
+    Ok(filter.matches(&object).then(|| encoder.item(object)))
 }
 
 impl Sending {
@@ -243,13 +252,20 @@ impl Sending {
         // An empty piece would be the end.
         while piece.is_empty() || matches!(self.step, Step::Items) {
             let mut is_first = self.sent == 0;
-            let more = self.items(|item| {
+            let more = self.items(|encoder, filter, stored| {
+                let before = piece.len();
                 if !is_first {
                     piece.push(b',');
                 }
+                if !(filter.is_everything() && encoder.splice(stored, true, &mut piece)) {
+                    let Some(item) = shown(encoder, filter, stored)? else {
+                        piece.truncate(before);
+                        return Ok(false);
+                    };
+                    piece.extend(answer::json(&item));
+                }
                 is_first = false;
-                piece.extend(answer::json(&item));
-                Ok(())
+                Ok(true)
             })?;
             if !more {
                 piece.extend(tail);
@@ -265,10 +281,11 @@ impl Sending {
         Ok(piece)
     }
 
-    /// Hands over the objects of one chunk; false where there are no more or enough.
+    /// Offers the objects of one chunk, of which those that are taken count; false where there are
+    /// no more or enough.
     fn items(
         &mut self,
-        mut take: impl FnMut(Value) -> Result<(), ApiError>,
+        mut take: impl FnMut(&Encoder, &Filter, &Stored) -> Result<bool, ApiError>,
     ) -> Result<bool, ApiError> {
         if self.left == Some(0) {
             return Ok(false);
@@ -280,11 +297,9 @@ impl Sending {
             }
         }
         for stored in self.read.by_ref() {
-            let object = engine::present(&self.encoder.resource, &stored)?;
-            if !self.filter.matches(&object) {
+            if !take(&self.encoder, &self.filter, &stored)? {
                 continue;
             }
-            take(self.encoder.item(object))?;
             self.sent += 1;
             if let Some(left) = &mut self.left {
                 *left -= 1;

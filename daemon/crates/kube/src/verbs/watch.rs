@@ -3,13 +3,14 @@
 //! A watch is a position in the store's history: nothing waits for it in memory, however slow the
 //! client. Invariant: every change is told once, in order, or the watch ends with 410.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::answer::body::Parts;
 use crate::answer::encode::Encoder;
@@ -40,12 +41,13 @@ struct Watching {
     initial: Option<Listing>,
     /// Tell where the initial events end.
     mark_end: bool,
-    bookmarks: bool,
     first: bool,
     /// How many events were sent.
     sent: EventCounter,
     ends: Instant,
     next_bookmark: Instant,
+    /// At whichever comes first of the two.
+    alarm: Pin<Box<Sleep>>,
     done: bool,
 }
 
@@ -94,6 +96,11 @@ impl Engine {
                 WATCH_TIME_MIN + WATCH_TIME_MIN.mul_f64(f64::from(share) / f64::from(u16::MAX))
             }
         };
+        let ends = now + lasts;
+        let next_bookmark = match options.bookmarks {
+            true => now + BOOKMARK_INTERVAL,
+            false => ends,
+        };
         let watching = Watching {
             engine: Arc::clone(self),
             cursor,
@@ -101,16 +108,16 @@ impl Engine {
             encoder: Encoder::new(call.form, &call.resource),
             mark_end: options.send_initial_events == Some(true) && options.bookmarks,
             initial,
-            bookmarks: options.bookmarks,
             first: true,
             sent: self.metrics.events(&call.resource),
-            ends: now + lasts,
-            next_bookmark: now + BOOKMARK_INTERVAL,
+            ends,
+            next_bookmark,
+            alarm: Box::pin(sleep_until(ends.min(next_bookmark))),
             done: false,
         };
         let events = stream::unfold(watching, |mut watching| async move {
             let piece = watching.piece().await;
-            (!piece.is_empty()).then(|| (Ok(Bytes::from(piece)), watching))
+            (!piece.is_empty()).then(|| (Ok(piece), watching))
         });
         Ok(told(call.form, Box::pin(events)))
     }
@@ -129,39 +136,41 @@ fn too_old(asked: i64, oldest: i64) -> ApiError {
 
 impl Watching {
     /// The next events; nothing at the end.
-    async fn piece(&mut self) -> Vec<u8> {
+    async fn piece(&mut self) -> Bytes {
         if self.done {
-            return Vec::new();
+            return Bytes::new();
         }
         match self.next_events().await {
             Ok(piece) => piece,
             Err(error) => {
                 self.done = true;
-                frame(self.encoder.form, "ERROR", &error.status())
+                frame(self.encoder.form, "ERROR", &error.status()).into()
             }
         }
     }
 
-    async fn next_events(&mut self) -> Result<Vec<u8>, ApiError> {
+    async fn next_events(&mut self) -> Result<Bytes, ApiError> {
         while let Some(listing) = &mut self.initial {
             tokio::task::yield_now().await;
             let chunk = listing.next_chunk()?;
             let revision = listing.revision();
             let piece = self.initial_events(chunk, revision)?;
             if !piece.is_empty() {
-                return Ok(piece);
+                return Ok(piece.into());
             }
         }
         loop {
             tokio::select! {
                 biased;
-                () = sleep_until(self.ends) => {
-                    self.done = true;
-                    return Ok(Vec::new());
-                }
-                () = sleep_until(self.next_bookmark), if self.bookmarks => {
+                () = self.alarm.as_mut() => {
+                    if Instant::now() >= self.ends {
+                        self.done = true;
+                        return Ok(Bytes::new());
+                    }
+                    // It rings earlier only where there are bookmarks to send.
                     self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
-                    return Ok(self.bookmark(self.cursor.progress(), false));
+                    self.alarm.as_mut().reset(self.ends.min(self.next_bookmark));
+                    return Ok(self.bookmark(self.cursor.progress(), false).into());
                 }
                 changes = self.cursor.next() => {
                     let piece = self.events(changes)?;
@@ -184,6 +193,13 @@ impl Watching {
             return Ok(piece);
         }
         for stored in chunk {
+            let before = piece.len();
+            piece.extend_from_slice(b"{\"type\":\"ADDED\",\"object\":");
+            if self.filter.is_everything() && self.encoder.splice(&stored, false, &mut piece) {
+                piece.extend_from_slice(b"}\n");
+                continue;
+            }
+            piece.truncate(before);
             let object = engine::present(&self.encoder.resource, &stored)?;
             if self.filter.matches(&object) {
                 piece.extend(self.event("ADDED", object));
@@ -192,26 +208,30 @@ impl Watching {
         Ok(piece)
     }
 
-    fn events(&mut self, changes: Result<Vec<Change>, StorageError>) -> Result<Vec<u8>, ApiError> {
+    fn events(&mut self, changes: Result<Vec<Change>, StorageError>) -> Result<Bytes, ApiError> {
         let changes = changes.map_err(|error| match error {
             StorageError::Compacted(revision) => too_old(revision - 1, revision),
             other => other.into(),
         })?;
-        let mut piece = Vec::new();
+        let mut frames = Vec::with_capacity(changes.len());
         for change in &changes {
             let shared = self.shared_key(change);
             if let Some(frame) = shared.as_ref().and_then(|key| self.engine.frames.get(key)) {
-                piece.extend_from_slice(&frame);
+                frames.push(frame);
                 self.sent.increment();
             } else if let Some((kind, object)) = self.judge(change)? {
-                let frame = self.event(kind, object);
-                piece.extend_from_slice(&frame);
+                let frame = Bytes::from(self.event(kind, object));
                 if let Some(key) = shared {
-                    self.engine.frames.keep(key, Bytes::from(frame));
+                    self.engine.frames.keep(key, frame.clone());
                 }
+                frames.push(frame);
             }
         }
-        Ok(piece)
+        // One is sent as it is: all its watchers share it.
+        Ok(match frames.len() {
+            1 => frames.swap_remove(0),
+            _ => frames.concat().into(),
+        })
     }
 
     /// Under which key others may have encoded the same event: not where a selector decides what
@@ -222,7 +242,7 @@ impl Watching {
         shared.then(|| FrameKey {
             revision: change.revision,
             key: change.key.clone(),
-            api_version: self.encoder.resource.api_version(),
+            api_version: Arc::clone(&self.encoder.api_version),
             partial: shape == Shape::Partial,
             protobuf: self.encoder.form.encoding == Encoding::Protobuf,
         })
