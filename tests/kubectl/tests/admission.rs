@@ -129,3 +129,67 @@ async fn classes_that_a_cluster_cannot_do_without_are_there() {
     let said = servers.fails(&["delete", "priorityclass", "system-node-critical"]);
     assert!(said.contains("is forbidden"), "{said}");
 }
+
+#[tokio::test]
+async fn a_quota_is_never_exceeded_whichever_members_are_asked_at_once() {
+    const HARD: usize = 8;
+    const TRIES: usize = 24;
+    let servers = Servers::start(3).await;
+    servers.ok(&["create", "namespace", "tight"]);
+    let hard = format!("--hard=count/configmaps={HARD},pods=1,requests.cpu=1");
+    servers.ok(&["-n", "tight", "create", "quota", "q", &hard]);
+    // The namespace's own certificate is the first.
+    servers.until(
+        0,
+        &["-n", "tight", "get", "configmap", "kube-root-ca.crt"],
+        |ended| ended.ok,
+    );
+    let made = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..TRIES)
+            .map(|one| {
+                let servers = &servers;
+                scope.spawn(move || {
+                    let name = format!("c{one}");
+                    servers.run_on(one % 3, &["-n", "tight", "create", "configmap", &name], "")
+                })
+            })
+            .collect();
+        let ended: Vec<_> = tries.into_iter().map(|one| one.join().unwrap()).collect();
+        for refused in ended.iter().filter(|ended| !ended.ok) {
+            let why = format!(
+                "exceeded quota: q, requested: count/configmaps=1, used: count/configmaps={HARD}, limited: count/configmaps={HARD}"
+            );
+            let busy = "the object has been modified";
+            assert!(
+                refused.err.contains(&why) || refused.err.contains(busy),
+                "{refused:?}"
+            );
+        }
+        ended.iter().filter(|ended| ended.ok).count()
+    });
+    let kept = servers.ok(&["-n", "tight", "get", "configmaps", "-o", "name"]);
+    assert_eq!(kept.lines().count(), made + 1);
+    assert!(made < HARD, "{made} were made beside the first");
+
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+    let said = servers.fails_with(&["-n", "tight", "create", "-f", "-"], pod);
+    let why = "pods \"p\" is forbidden: failed quota: q: must specify requests.cpu for: c";
+    assert!(said.contains(why), "{said}");
+    let used = [
+        "-n",
+        "tight",
+        "get",
+        "quota",
+        "q",
+        "-o",
+        "jsonpath={.status.used.count/configmaps}",
+    ];
+    let full = kept.lines().count().to_string();
+    servers.until(0, &used, |ended| ended.out == full);
+    let mine = kept
+        .lines()
+        .find(|name| !name.ends_with("kube-root-ca.crt"));
+    servers.ok(&["-n", "tight", "delete", mine.unwrap()]);
+    let less = (kept.lines().count() - 1).to_string();
+    servers.until(0, &used, |ended| ended.out == less);
+}

@@ -7,6 +7,7 @@
 pub mod default_class;
 pub mod limit_ranger;
 pub mod priority;
+pub mod quota;
 pub mod runtime_class;
 pub mod service_account;
 pub mod tolerations;

@@ -136,6 +136,24 @@ impl Quantity {
         clamp(-(-self.nanos).div_euclid(NANO))
     }
 
+    /// So many.
+    #[must_use]
+    pub fn whole(number: i64) -> Self {
+        Self {
+            nanos: i128::from(number) * NANO,
+            notation: Notation::Decimal,
+        }
+    }
+
+    /// The same amount on the other side of nothing.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self {
+            nanos: -self.nanos,
+            ..self
+        }
+    }
+
     /// Both together, cut down to what an amount can be; in the notation of the first that is
     /// something.
     #[must_use]

@@ -90,10 +90,6 @@ fn promise(call: &Call) -> Result<(), ApiError> {
             let what = format!("{}.{}", resource.plural, resource.group);
             Err(ApiError::not_served(&format!("what {what} ask for")))
         }
-        ("", "resourcequotas") => {
-            call.warn("this version keeps ResourceQuota objects and does not enforce them");
-            Ok(())
-        }
         _ => Ok(()),
     }
 }

@@ -19,7 +19,7 @@ use crate::storage;
 use crate::verbs::delete::{FOREGROUND, ORPHAN};
 
 /// Which object: its resource's place in the registry, namespace and name.
-type Place = (usize, String, String);
+pub(super) type Place = (usize, String, String);
 
 /// Who owns what, by uid.
 #[derive(Default)]
@@ -173,13 +173,13 @@ fn owner_uids(object: &Value) -> Vec<String> {
 }
 
 /// From keys to places.
-struct Prefixes {
+pub(super) struct Prefixes {
     /// Longest first: `services/specs` before `services`.
     prefixes: Vec<(String, usize, bool)>,
 }
 
 impl Prefixes {
-    fn new(engine: &Engine) -> Prefixes {
+    pub(super) fn new(engine: &Engine) -> Prefixes {
         let mut seen = HashSet::new();
         let all = engine.registry.all().iter().enumerate();
         let mut prefixes: Vec<(String, usize, bool)> = all
@@ -194,7 +194,7 @@ impl Prefixes {
         Prefixes { prefixes }
     }
 
-    fn place(&self, key: &[u8]) -> Option<Place> {
+    pub(super) fn place(&self, key: &[u8]) -> Option<Place> {
         let key = std::str::from_utf8(key).ok()?;
         let (rest, resource, namespaced) = self.prefixes.iter().find_map(|entry| {
             let (prefix, resource, namespaced) = entry;

@@ -7,6 +7,7 @@ mod accounts;
 mod bootstrap;
 mod garbage;
 mod namespaces;
+mod quotas;
 mod roles;
 mod services;
 
@@ -59,6 +60,7 @@ async fn lead(engine: &Engine) {
         accounts::run(engine),
         garbage::run(engine),
         namespaces::run(engine),
+        quotas::run(engine),
         roles::run(engine),
         services::run(engine),
         compact(engine),

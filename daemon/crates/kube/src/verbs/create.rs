@@ -65,6 +65,10 @@ impl Engine {
                 self.give_back(claims).await;
                 return Err(error);
             }
+            if let Err(error) = self.charge(call, &object, None, options.dry_run).await {
+                self.give_back(claims).await;
+                return Err(error);
+            }
             let key = registry::key(&call.resource, &call.info.namespace, &name);
             if options.dry_run {
                 match self.storage.get(&key)? {

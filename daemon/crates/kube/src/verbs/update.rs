@@ -84,6 +84,10 @@ impl Engine {
         if next == *old {
             return Ok(Some(next));
         }
+        if let Err(error) = self.charge(call, &next, Some(old), options.dry_run).await {
+            self.give_back(claims).await;
+            return Err(error);
+        }
         let key = registry::key(&call.resource, &info.namespace, &info.name);
         let goes = kind::goes_now(&call.resource, &next);
         if options.dry_run {

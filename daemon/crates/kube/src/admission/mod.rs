@@ -4,6 +4,8 @@
 //! and accounts are read when an object that needs them comes. Invariant: what the server makes on
 //! its own behalf goes the same way.
 
+mod quotas;
+
 use std::time::Duration;
 
 use serde_json::Value;
