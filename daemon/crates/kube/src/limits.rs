@@ -119,3 +119,12 @@ pub const CLAIM_TRIES_MAX: usize = 512;
 /// Between two looks for claims that no Service uses; a Service is stored within far less than that
 /// after its address was claimed.
 pub const CLAIM_LOOK_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Endpoints of one EndpointSlice that the server makes: upstream's default.
+pub const SLICE_ENDPOINTS_MAX: usize = 100;
+
+/// Addresses of one Endpoints object that the server makes, as upstream's.
+pub const ENDPOINTS_ADDRESSES_MAX: usize = 1000;
+
+/// Addresses of one subset of somebody's Endpoints that are mirrored, as upstream's.
+pub const MIRRORED_ADDRESSES_MAX: usize = 1000;

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bootstrap;
+mod endpoints;
 mod garbage;
 mod namespaces;
 mod quotas;
@@ -58,6 +59,7 @@ async fn lead(engine: &Engine) {
     engine.bootstrapped.store(true, Ordering::Relaxed);
     tokio::join!(
         accounts::run(engine),
+        endpoints::run(engine),
         garbage::run(engine),
         namespaces::run(engine),
         quotas::run(engine),
