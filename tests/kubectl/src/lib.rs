@@ -4,11 +4,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod port;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use port::{Answer, Begun, Port};
 use serde_json::Value;
 use skerry_tests_harness::{Cluster, Kind, Options, eventually, kubectl_binary};
 
@@ -140,6 +143,21 @@ impl Servers {
             Ok(ended)
         })
         .unwrap()
+    }
+
+    /// A token with which everything may be done, though not as one of `system:masters`.
+    pub fn token_of_admin(&self) -> String {
+        self.ok(&["create", "serviceaccount", "admin"]);
+        self.ok(&[
+            "create",
+            "clusterrolebinding",
+            "all-for-admin",
+            "--clusterrole=cluster-admin",
+            "--serviceaccount=default:admin",
+        ]);
+        let who = "--as=system:serviceaccount:default:admin";
+        self.until(0, &["auth", "can-i", "*", "*", who], |ended| ended.ok);
+        self.ok(&["create", "token", "admin"]).trim().to_owned()
     }
 
     /// Starts kubectl and leaves it running.

@@ -19,6 +19,7 @@ mod call;
 mod controllers;
 mod convert;
 mod decode;
+mod dial;
 mod documents;
 mod engine;
 mod error;

@@ -59,6 +59,9 @@ pub const BODY_SHARE: u64 = 4;
 /// whole request.
 pub const REQUEST_PLACE_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// How long a connection to a node or a pod may take to be made.
+pub const DIAL_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Kinds of requests that metrics tell apart.
 pub const METRIC_ROWS_MAX: usize = 1024;
 

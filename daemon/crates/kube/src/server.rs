@@ -302,6 +302,9 @@ impl Api {
         let answer = match (call.info.subresource.as_str(), call.info.verb) {
             ("", "create") if call.resource.storage_prefix.is_empty() => engine.review(&call)?,
             ("", "create") => engine.create(&call).await?,
+            ("", "get" | "list") if call.resource.kind == "ComponentStatus" => {
+                engine.components(&call).await?
+            }
             (sub, "get") if is_plain(sub) => engine.get(&call).await?,
             ("", "list") => engine.list(&call).await?,
             ("", "watch") => engine.watch(&call).await?,
@@ -309,7 +312,9 @@ impl Api {
             ("scale", "update" | "patch") => engine.set_scale(&call).await?,
             ("binding", "create") => engine.bind(&call).await?,
             ("eviction", "create") => engine.evict(&call).await?,
-            ("log" | "exec" | "attach" | "portforward" | "proxy", _) => engine.connect(&call)?,
+            ("log" | "exec" | "attach" | "portforward" | "proxy", _) => {
+                engine.connect(&call).await?
+            }
             ("token", "create") => engine.token_request(&call)?,
             (sub, "update") if is_plain(sub) => engine.update(&call).await?,
             (sub, "patch") if is_plain(sub) => engine.patch(&call).await?,

@@ -1,4 +1,4 @@
-//! The subresources of pods that are not the pod: binding, eviction, and what needs a kubelet.
+//! The subresources of pods that are not the pod: binding and eviction.
 
 use std::sync::Arc;
 
@@ -15,9 +15,6 @@ use crate::object;
 use crate::options::{DeleteOptions, WriteOptions};
 use crate::registry;
 use crate::time;
-
-/// Where a kubelet listens.
-const KUBELET_PORT: u16 = 10250;
 
 impl Engine {
     /// `binding`: the node that a pod is to run on.
@@ -175,66 +172,11 @@ impl Engine {
             }
         }
     }
-
-    /// What only a kubelet can do, where there is none to ask.
-    pub(crate) fn connect(&self, call: &Call) -> Result<Answer, ApiError> {
-        let info = &call.info;
-        let kept = self.must_read(&call.resource, &info.namespace, &info.name)?;
-        if call.resource.kind == "Service" {
-            let message = format!("no endpoints available for service {:?}", info.name);
-            return Err(ApiError::unavailable(message));
-        }
-        let host = match call.resource.kind.as_str() {
-            "Pod" => node_of(&kept.object),
-            _ => info.name.as_str(),
-        };
-        if matches!(info.subresource.as_str(), "log" | "exec" | "attach") {
-            check_container(&kept.object, call.query.get("container"))?;
-        }
-        if host.is_empty() && info.subresource == "log" {
-            // What was never started has said nothing.
-            return Ok(Answer::Nothing);
-        }
-        if host.is_empty() {
-            let message = format!("pod {} does not have a host assigned", info.name);
-            return Err(ApiError::bad_request(message));
-        }
-        Err(ApiError::internal(format!(
-            "error dialing backend: dial tcp {host}:{KUBELET_PORT}: connect: connection refused"
-        )))
-    }
 }
 
 fn node_of(pod: &Value) -> &str {
     let node = pod.pointer("/spec/nodeName").and_then(Value::as_str);
     node.unwrap_or_default()
-}
-
-/// Whose log or terminal is meant must be clear, and be one of the pod's.
-fn check_container(pod: &Value, asked: &str) -> Result<(), ApiError> {
-    let named = |list: &str| {
-        let containers = pod.pointer(list).and_then(Value::as_array);
-        let containers = containers.into_iter().flatten();
-        containers.filter_map(|container| container.get("name")?.as_str())
-    };
-    let main: Vec<&str> = named("/spec/containers").collect();
-    // Upstream's order.
-    let mut all: Vec<&str> = named("/spec/initContainers").collect();
-    all.extend(&main);
-    all.extend(named("/spec/ephemeralContainers"));
-    let pod = object::name(pod);
-    if asked.is_empty() && main.len() > 1 {
-        let all = all.join(" ");
-        return Err(ApiError::bad_request(format!(
-            "a container name must be specified for pod {pod}, choose one of: [{all}]"
-        )));
-    }
-    if !asked.is_empty() && !all.contains(&asked) {
-        return Err(ApiError::bad_request(format!(
-            "container {asked} is not valid for pod {pod}"
-        )));
-    }
-    Ok(())
 }
 
 fn binding_of(call: &Call) -> About<'_> {
