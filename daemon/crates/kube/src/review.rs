@@ -7,12 +7,18 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::{About, ApiError};
+use crate::object;
 use crate::options::WriteOptions;
 
 impl Engine {
     pub(crate) fn review(&self, call: &Call) -> Result<Answer, ApiError> {
         let options = WriteOptions::parse(&call.query, "CreateOptions")?;
-        let object = call.object(&self.registry.types, options.field_validation)?;
+        let mut object = call.object(&self.registry.types, options.field_validation)?;
+        // As upstream fills it in before the object is looked at.
+        if call.resource.namespaced && object::namespace(&object).is_empty() {
+            let namespace = call.info.namespace.as_str().into();
+            object::metadata_mut(&mut object).insert("namespace".into(), namespace);
+        }
         let kind = call.resource.kind.as_str();
         let answered = {
             let policies = self.roles.policies();

@@ -23,6 +23,9 @@ pub(crate) struct RequestInfo {
     pub(crate) resource: String,
     pub(crate) subresource: String,
     pub(crate) name: String,
+    /// Nothing takes this method there: all but GET of a watch, HEAD and OPTIONS of what is no
+    /// proxy. Authorization is still asked first.
+    pub(crate) method_unfit: bool,
     /// What follows the subresource: the path behind a proxy.
     pub(crate) rest: Vec<String>,
 }
@@ -90,6 +93,11 @@ pub(crate) fn route(method: &Method, path: &str, query: &Query) -> RequestInfo {
         info.subresource.clone_from(subresource);
         info.rest = parts[3..].to_vec();
     }
+    info.method_unfit = match *method {
+        Method::GET => false,
+        Method::HEAD | Method::OPTIONS => info.subresource != "proxy",
+        _ => watches,
+    };
     if info.name.is_empty() {
         match info.verb {
             "get" => {
@@ -246,6 +254,20 @@ mod tests {
             let found = asked(&method, target).unwrap();
             assert_eq!(found, wanted, "{method} {target}");
         }
+    }
+
+    #[test]
+    fn a_watch_takes_get_alone_and_only_a_proxy_takes_every_method() {
+        let fits = |method: Method, path: &str| {
+            let info = route(&method, path, &Query::parse(""));
+            !info.method_unfit
+        };
+        assert!(fits(Method::GET, "/api/v1/watch/pods"));
+        assert!(!fits(Method::POST, "/api/v1/watch/pods"));
+        assert!(!fits(Method::HEAD, "/api/v1/pods"));
+        assert!(fits(Method::HEAD, "/api/v1/namespaces/a/pods/b/proxy/c"));
+        assert!(fits(Method::OPTIONS, "/api/v1/nodes/b/proxy"));
+        assert!(!fits(Method::OPTIONS, "/api/v1/nodes/b"));
     }
 
     #[test]

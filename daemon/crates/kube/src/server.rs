@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Body as HttpBody;
 use skerry_health::Health;
 use skerry_listen::Peer;
@@ -220,17 +220,24 @@ impl Api {
     }
 
     fn document(&self, info: &RequestInfo, headers: &HeaderMap, form: Form) -> Response<Body> {
-        if !matches!(info.verb, "get" | "head") {
-            return answer::refuse(&ApiError::method_not_allowed(), form, &[]);
-        }
         if let Some(response) = openapi::answer(&info.path, headers) {
             return response;
+        }
+        // As upstream's paths of discovery: they take nothing but GET.
+        if info.verb != "get" && !(info.verb == "head" && info.path == "/") {
+            return answer::refuse(&ApiError::method_not_allowed(), form, &[]);
         }
         let address = &self.0.options.server_address;
         let accept = text_of(headers, header::ACCEPT);
         let tokens = self.0.engine.tokens.as_ref();
-        if let Some(document) = tokens.and_then(|tokens| tokens.document(&info.path, address)) {
-            return answer::respond(Answer::Object(200, document), form, &[]);
+        if let Some(tokens) = tokens
+            && let Some((content_type, document)) = tokens.document(&info.path, address)
+        {
+            let answer = Answer::Raw(content_type, answer::json(&document).into());
+            let mut response = answer::respond(answer, form, &[]);
+            let kept = HeaderValue::from_static("public, max-age=3600");
+            response.headers_mut().insert(header::CACHE_CONTROL, kept);
+            return response;
         }
         match self.0.engine.document(&info.path, accept, address) {
             Ok(document) => answer::respond(document, form, &[]),
@@ -256,7 +263,9 @@ impl Api {
             "" => resource.takes(info.verb),
             name => {
                 let sub = resource.subresource(name);
-                sub.ok_or_else(ApiError::no_such_path)?.takes(info.verb)
+                let sub = sub.ok_or_else(ApiError::no_such_path)?;
+                // OPTIONS, which is no verb, goes the way of all others of a proxy.
+                sub.takes(info.verb) || (name == "proxy" && info.verb.is_empty())
             }
         };
         let in_place = match (resource.namespaced, info.verb) {
@@ -266,9 +275,10 @@ impl Api {
         };
         let named = match info.verb {
             "create" => info.name.is_empty() == info.subresource.is_empty(),
+            "update" | "patch" => !info.name.is_empty(),
             _ => true,
         };
-        if !takes || !in_place || !named {
+        if !takes || !in_place || !named || info.method_unfit {
             return Err(ApiError::method_not_allowed());
         }
         let mut info = info;
@@ -299,6 +309,9 @@ impl Api {
         let _room = _room.inspect_err(|_| measure.dropped())?;
         call.body = decode::read(body).await?;
         let engine = &self.0.engine;
+        if call.resource.kind == "Binding" {
+            engine.bind_by_name(&mut call)?;
+        }
         let answer = match (call.info.subresource.as_str(), call.info.verb) {
             ("", "create") if call.resource.storage_prefix.is_empty() => engine.review(&call)?,
             ("", "create") => engine.create(&call).await?,

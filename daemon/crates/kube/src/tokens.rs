@@ -41,14 +41,22 @@ impl Tokens {
         })
     }
 
-    /// The documents with which others verify.
-    pub(crate) fn document(&self, path: &str, server_address: &str) -> Option<Value> {
-        match path {
+    /// The documents with which others verify, and of which media type they are.
+    pub(crate) fn document(
+        &self,
+        path: &str,
+        server_address: &str,
+    ) -> Option<(&'static str, Value)> {
+        match path.trim_end_matches('/') {
             discovery::CONFIGURATION_PATH => {
                 let url = format!("https://{server_address}{}", discovery::KEYS_PATH);
-                Some(discovery::configuration(&self.keys, &self.issuer, &url))
+                let document = discovery::configuration(&self.keys, &self.issuer, &url);
+                Some(("application/json", document))
             }
-            discovery::KEYS_PATH => Some(discovery::key_set(&self.keys)),
+            discovery::KEYS_PATH => {
+                let document = discovery::key_set(&self.keys);
+                Some(("application/jwk-set+json", document))
+            }
             _ => None,
         }
     }

@@ -78,6 +78,19 @@ impl Engine {
         Err(ApiError::modified(call.about()))
     }
 
+    /// A Binding that was posted by itself is one to the pod of its own name: upstream's old way.
+    pub(crate) fn bind_by_name(&self, call: &mut Call) -> Result<(), ApiError> {
+        let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+        let binding = call.object(&self.registry.types, options.field_validation)?;
+        object::name(&binding).clone_into(&mut call.info.name);
+        registry::check_segment(&call.info.name)?;
+        let pods = self.registry.find("", "v1", "pods");
+        call.resource = Arc::clone(pods.ok_or_else(ApiError::no_such_path)?);
+        call.info.resource = "pods".to_owned();
+        call.info.subresource = "binding".to_owned();
+        Ok(())
+    }
+
     /// `eviction`: a deletion that disruption budgets have a say in.
     pub(crate) async fn evict(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
         let options = WriteOptions::parse(&call.query, "CreateOptions")?;
