@@ -43,12 +43,16 @@ impl Https {
 
     /// As [`Https::new`], with other credentials.
     pub fn with(member: &Member, credentials: Option<&Credentials>) -> Result<Self> {
+        Self::at(member.client_address, credentials)
+    }
+
+    /// Speaks to any port.
+    pub fn at(address: SocketAddr, credentials: Option<&Credentials>) -> Result<Self> {
         let config = credentials.map(Credentials::client_config);
         let tls = config.transpose()?.map(|mut config| {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
             Arc::new(config)
         });
-        let address = member.client_address;
         Ok(Self {
             address,
             tls,
