@@ -18,7 +18,7 @@ use crate::registry::{self, Registry};
 use crate::roles::Roles;
 use crate::server::Options;
 use crate::services::ServiceNetwork;
-use crate::storage::{Freshness, Outcome, Storage, Stored, Write};
+use crate::storage::{Along, Freshness, Outcome, Storage, Stored, Write};
 use crate::tokens::Tokens;
 
 /// See the module.
@@ -119,9 +119,23 @@ impl Engine {
         object: &mut Value,
         lease: i64,
     ) -> Result<bool, ApiError> {
+        self.store_with(key, expected, object, lease, Vec::new())
+            .await
+    }
+
+    /// As [`Engine::store`], with other keys along; false also where one of those has changed.
+    pub(crate) async fn store_with(
+        &self,
+        key: &str,
+        expected: i64,
+        object: &mut Value,
+        lease: i64,
+        along: Vec<Along>,
+    ) -> Result<bool, ApiError> {
         object::metadata_mut(object).remove("resourceVersion");
         let write = Write::Put(answer::json(object).into(), lease);
-        match self.storage.write(key, expected, write).await? {
+        let done = self.storage.write_with(key, expected, write, along);
+        match done.await? {
             Outcome::Done(revision) => {
                 object::set_resource_version(object, revision);
                 Ok(true)

@@ -131,3 +131,6 @@ pub const ENDPOINTS_ADDRESSES_MAX: usize = 1000;
 
 /// Addresses of one subset of somebody's Endpoints that are mirrored, as upstream's.
 pub const MIRRORED_ADDRESSES_MAX: usize = 1000;
+
+/// How often a write is tried anew because others were charged to the same quota.
+pub const CHARGE_TRIES_MAX: usize = 64;

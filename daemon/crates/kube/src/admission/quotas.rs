@@ -1,9 +1,8 @@
-//! ResourceQuota: charges what an object uses before it is stored, and counts anew.
+//! ResourceQuota: charges what an object uses as it is stored, and counts anew.
 //!
-//! The count is the quota's own status in the store: a charge is a write under the condition that
-//! nobody has charged meanwhile, on whatever member. What is charged and then not stored is found
-//! when the leader counts anew, which it does after every charge. Invariant: nothing is stored that
-//! was not charged first.
+//! The count is the quota's own status in the store: an object and what it is charged are one
+//! write, under the condition that nobody has charged meanwhile, on whatever member. What is given
+//! back the leader finds when it counts anew. Invariant: a count is never less than what is stored.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,12 +12,14 @@ use skerry_admission::quota::{self, Amounts};
 use skerry_schema::Resource;
 
 use super::forbidden;
+use crate::answer;
 use crate::call::Call;
-use crate::engine::{Engine, Kept};
+use crate::engine::{self, Engine, Kept};
 use crate::error::ApiError;
-use crate::limits::CONFLICT_RETRIES_MAX;
+use crate::limits::CHARGE_TRIES_MAX;
 use crate::object;
 use crate::registry;
+use crate::storage::{Along, Outcome, Write};
 use crate::time;
 
 /// What nobody counts: there are many, and they go by themselves.
@@ -27,77 +28,83 @@ const UNCOUNTED: [(&str, &str); 2] = [("", "events"), ("events.k8s.io", "events"
 const POD_NAMES: [&str; 4] = ["pods", "cpu", "memory", "ephemeral-storage"];
 
 impl Engine {
-    /// Charges the quotas of a namespace for an object that is about to be stored. A rehearsal
-    /// (`dry_run`) charges nothing and is refused like the real thing.
-    pub(crate) async fn charge(
+    /// Stores an object that was at `expected` (0: not there), together with what it is charged;
+    /// false where it has changed meanwhile. A rehearsal (`dry_run`) stores nothing, and is refused
+    /// like the real thing.
+    pub(crate) async fn store_charged(
+        &self,
+        call: &Call,
+        key: &str,
+        old: Option<(&Value, i64)>,
+        next: &mut Value,
+        lease: i64,
+        dry_run: bool,
+    ) -> Result<bool, ApiError> {
+        let (before, expected) = old.unzip();
+        let expected = expected.unwrap_or(0);
+        for _ in 0..CHARGE_TRIES_MAX {
+            let charges = self.charges(call, next, before)?;
+            let is_charged = !charges.is_empty();
+            if dry_run {
+                return Ok(true);
+            }
+            if self.store_with(key, expected, next, lease, charges).await? {
+                return Ok(true);
+            }
+            let now = self.storage.get(key)?.map_or(0, |stored| stored.revision);
+            if !is_charged || now != expected {
+                return Ok(false);
+            }
+            // Only the quota has changed: somebody else was charged.
+        }
+        Err(ApiError::modified(call.about()))
+    }
+
+    /// What the quotas of a namespace say once they are charged for an object.
+    fn charges(
         &self,
         call: &Call,
         next: &Value,
         old: Option<&Value>,
-        dry_run: bool,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Vec<Along>, ApiError> {
         let resource = &call.resource;
         let (group, plural) = (resource.group.as_str(), resource.plural.as_str());
         let counted = resource.namespaced
             && matches!(call.info.subresource.as_str(), "" | "resize")
             && !UNCOUNTED.contains(&(group, plural));
         if !counted {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let wanted = match old {
             None => usage(resource, next),
             Some(old) => quota::growth(&usage(resource, next), &usage(resource, old)),
         };
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let quotas = self.quotas()?;
-        for found in self.quotas_of(&quotas, &call.info.namespace)? {
-            if !quota::covers(&found, group, &resource.kind, next) {
+        let mut charges = Vec::new();
+        for kept in self.quotas_of(&quotas, &call.info.namespace)? {
+            let found = &kept.object;
+            if !quota::covers(found, group, &resource.kind, next) {
                 continue;
             }
+            let refuse = |refused: &_| forbidden(call, next, refused);
             if old.is_none() && group.is_empty() && plural == "pods" {
-                quota::constrain(&found, next)
-                    .map_err(|refused| forbidden(call, next, &refused))?;
+                quota::constrain(found, next).map_err(|refused| refuse(&refused))?;
             }
-            let name = object::name(&found);
-            self.charge_one(call, &quotas, name, next, &wanted, dry_run)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn charge_one(
-        &self,
-        call: &Call,
-        quotas: &Resource,
-        name: &str,
-        next: &Value,
-        wanted: &Amounts,
-        dry_run: bool,
-    ) -> Result<(), ApiError> {
-        for _ in 0..CONFLICT_RETRIES_MAX {
-            // It may be gone by now.
-            let Some(kept) = self.read(quotas, &call.info.namespace, name)? else {
-                return Ok(());
-            };
-            let hard = quota::amounts(&kept.object, "/spec/hard");
-            let mut used = quota::amounts(&kept.object, "/status/used");
+            let hard = quota::amounts(found, "/spec/hard");
+            let mut used = quota::amounts(found, "/status/used");
             if hard.keys().any(|name| !used.contains_key(name)) {
-                used = self.count(&kept.object)?;
+                used = self.count(found)?;
             }
-            let charged = quota::charge(&kept.object, &used, wanted);
-            let charged = charged.map_err(|refused| forbidden(call, next, &refused))?;
-            let Some(charged) = charged.filter(|_| !dry_run) else {
-                return Ok(());
-            };
-            let mut all = used;
-            all.extend(charged);
-            if self.write_count(quotas, kept, &all).await? {
-                return Ok(());
+            let charged = quota::charge(found, &used, &wanted);
+            if let Some(charged) = charged.map_err(|refused| refuse(&refused))? {
+                used.extend(charged);
+                charges.extend(written(&quotas, kept, &used));
             }
         }
-        Err(ApiError::modified(registry::about(quotas, name)))
+        Ok(charges)
     }
 
     /// Counts anew what the quotas of a namespace have given out; false where somebody has charged
@@ -105,37 +112,16 @@ impl Engine {
     pub(crate) async fn recount(&self, namespace: &str) -> Result<bool, ApiError> {
         let quotas = self.quotas()?;
         let mut all = true;
-        for found in self.quotas_of(&quotas, namespace)? {
-            let Some(kept) = self.read(&quotas, namespace, object::name(&found))? else {
+        for kept in self.quotas_of(&quotas, namespace)? {
+            let used = self.count(&kept.object)?;
+            let Some(count) = written(&quotas, kept, &used) else {
                 continue;
             };
-            let used = self.count(&kept.object)?;
-            all &= self.write_count(&quotas, kept, &used).await?;
+            let write = Write::Put(count.value, count.lease);
+            let done = self.storage.write(&count.key, count.expected, write);
+            all &= matches!(done.await?, Outcome::Done(_));
         }
         Ok(all)
-    }
-
-    /// Writes what a quota has given out, unless it says so already.
-    async fn write_count(
-        &self,
-        quotas: &Resource,
-        kept: Kept,
-        used: &Amounts,
-    ) -> Result<bool, ApiError> {
-        let Kept { mut object, stored } = kept;
-        let hard = quota::amounts(&object, "/spec/hard");
-        let status = json!({
-            "hard": quota::to_value(&hard),
-            "used": quota::to_value(&quota::masked(used, &hard)),
-        });
-        if object.get("status") == Some(&status) {
-            return Ok(true);
-        }
-        object["status"] = status;
-        let (namespace, name) = (object::namespace(&object), object::name(&object));
-        let key = registry::key(quotas, namespace, name);
-        self.store(&key, stored.revision, &mut object, stored.lease)
-            .await
     }
 
     /// What a quota's namespace uses of what it limits.
@@ -173,7 +159,7 @@ impl Engine {
         Ok(Arc::clone(found.ok_or_else(ApiError::no_such_path)?))
     }
 
-    fn quotas_of(&self, quotas: &Resource, namespace: &str) -> Result<Vec<Value>, ApiError> {
+    fn quotas_of(&self, quotas: &Resource, namespace: &str) -> Result<Vec<Kept>, ApiError> {
         let mut listing = self.storage.list(registry::keys(quotas, namespace), 0)?;
         let mut all = Vec::new();
         loop {
@@ -182,10 +168,33 @@ impl Engine {
                 return Ok(all);
             }
             for stored in chunk {
-                all.push(crate::decode::stored(&stored.value)?);
+                all.push(engine::kept(quotas, stored)?);
             }
         }
     }
+}
+
+/// How a quota is written that has given out so much; none where it says so already.
+fn written(quotas: &Resource, kept: Kept, used: &Amounts) -> Option<Along> {
+    let Kept { mut object, stored } = kept;
+    let hard = quota::amounts(&object, "/spec/hard");
+    let status = json!({
+        "hard": quota::to_value(&hard),
+        "used": quota::to_value(&quota::masked(used, &hard)),
+    });
+    if object.get("status") == Some(&status) {
+        return None;
+    }
+    object::fields_of(&mut object, "status");
+    object["status"] = status;
+    object::metadata_mut(&mut object).remove("resourceVersion");
+    let (namespace, name) = (object::namespace(&object), object::name(&object));
+    Some(Along {
+        key: registry::key(quotas, namespace, name),
+        expected: stored.revision,
+        value: answer::json(&object).into(),
+        lease: stored.lease,
+    })
 }
 
 fn usage(resource: &Resource, object: &Value) -> Amounts {

@@ -64,6 +64,16 @@ pub(crate) enum Write {
     Delete,
 }
 
+/// Another key that a write puts, at the same revision or not at all.
+#[derive(Debug)]
+pub(crate) struct Along {
+    pub(crate) key: String,
+    /// The revision that it must be at.
+    pub(crate) expected: i64,
+    pub(crate) value: Bytes,
+    pub(crate) lease: i64,
+}
+
 /// What became of a write.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -163,11 +173,33 @@ impl Storage {
         expected: i64,
         write: Write,
     ) -> Result<Outcome, StorageError> {
+        self.write_with(key, expected, write, Vec::new()).await
+    }
+
+    /// As [`Storage::write`], with other keys along: all of it is done, or nothing.
+    pub(crate) async fn write_with(
+        &self,
+        key: &str,
+        expected: i64,
+        write: Write,
+        along: Vec<Along>,
+    ) -> Result<Outcome, StorageError> {
         if self.leadership() == Leadership::Nobody {
             return Err(StorageError::NoQuorum);
         }
         let key = Bytes::copy_from_slice(key.as_bytes());
-        let txn = compare_and_write(key, expected, write);
+        let mut txn = compare_and_write(key, expected, write);
+        for Along {
+            key,
+            expected,
+            value,
+            lease,
+        } in along
+        {
+            let put = compare_and_write(key.into(), expected, Write::Put(value, lease));
+            txn.compare.extend(put.compare);
+            txn.success.extend(put.success);
+        }
         let view = self.view()?;
         let quota = self.datastore.reader().quota_bytes();
         if matches!(txn.success[0].request, Some(Request::RequestPut(_)))

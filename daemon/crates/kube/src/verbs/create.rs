@@ -65,24 +65,26 @@ impl Engine {
                 self.give_back(claims).await;
                 return Err(error);
             }
-            if let Err(error) = self.charge(call, &object, None, options.dry_run).await {
-                self.give_back(claims).await;
-                return Err(error);
-            }
             let key = registry::key(&call.resource, &call.info.namespace, &name);
-            if options.dry_run {
-                match self.storage.get(&key)? {
-                    None => return Ok(object),
-                    Some(_) if makes_name => continue,
-                    Some(_) => {}
+            if options.dry_run && self.storage.get(&key)?.is_some() {
+                if makes_name {
+                    continue;
                 }
-            } else {
-                match self.store(&key, 0, &mut object, lease).await {
-                    Ok(true) => return Ok(object),
-                    Ok(false) => self.give_back(claims).await,
-                    // It may have been stored: the claims stay, and are looked at later.
-                    Err(error) => return Err(error),
+                return Err(self.exists(call, &name)?);
+            }
+            let stored = self
+                .store_charged(call, &key, None, &mut object, lease, options.dry_run)
+                .await;
+            match stored {
+                Ok(true) => return Ok(object),
+                Ok(false) => self.give_back(claims).await,
+                // Refused: nothing was stored.
+                Err(error) if error.code == 403 => {
+                    self.give_back(claims).await;
+                    return Err(error);
                 }
+                // It may have been stored: the claims stay, and are looked at later.
+                Err(error) => return Err(error),
             }
             if !makes_name {
                 return Err(self.exists(call, &name)?);

@@ -15,6 +15,7 @@ use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
 use crate::registry;
+use crate::storage::Stored;
 use crate::verbs::create::place;
 
 impl Engine {
@@ -84,13 +85,9 @@ impl Engine {
         if next == *old {
             return Ok(Some(next));
         }
-        if let Err(error) = self.charge(call, &next, Some(old), options.dry_run).await {
-            self.give_back(claims).await;
-            return Err(error);
-        }
         let key = registry::key(&call.resource, &info.namespace, &info.name);
         let goes = kind::goes_now(&call.resource, &next);
-        if options.dry_run {
+        if goes && options.dry_run {
             return Ok(Some(next));
         }
         if goes {
@@ -103,10 +100,29 @@ impl Engine {
                 next
             }));
         }
-        let lease = current.stored.lease;
+        let Stored {
+            revision, lease, ..
+        } = current.stored;
         let stored = self
-            .store(&key, current.stored.revision, &mut next, lease)
-            .await?;
+            .store_charged(
+                call,
+                &key,
+                Some((old, revision)),
+                &mut next,
+                lease,
+                options.dry_run,
+            )
+            .await;
+        let stored = match stored {
+            Err(error) if error.code == 403 => {
+                self.give_back(claims).await;
+                return Err(error);
+            }
+            stored => stored?,
+        };
+        if options.dry_run {
+            return Ok(Some(next));
+        }
         match stored {
             true => self.take_back(&call.resource, old, Some(&next)).await,
             false => self.give_back(claims).await,
