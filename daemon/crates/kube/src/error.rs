@@ -260,12 +260,14 @@ impl ApiError {
     }
 }
 
+const NO_QUORUM: &str = "the cluster has no quorum: reads are served from this server's own state, nothing can be written";
+
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::NoQuorum => ApiError::unavailable(
-                "the cluster has no quorum: reads are served from this server's own state, nothing can be written",
-            ),
+            // Clients wait and try again where they are told to: this would only keep people waiting.
+            StorageError::NoQuorum => ApiError::new(503, "ServiceUnavailable", NO_QUORUM),
+            StorageError::Election => ApiError::unavailable(NO_QUORUM),
             StorageError::Timeout => {
                 let mut error = ApiError::new(504, "Timeout", "Timeout: request timed out");
                 error.details = Some(Box::new(json!({"retryAfterSeconds": 1})));

@@ -89,6 +89,10 @@ pub const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a watch lasts that does not say: between this and twice this.
 pub const WATCH_TIME_MIN: Duration = Duration::from_secs(1800);
 
+/// How long nobody may lead until writers are no longer told to try again: longer than elections
+/// take where a majority is up.
+pub const ELECTION_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// How long a read waits to learn what the newest state is, before it is answered from the state
 /// at hand with a warning.
 pub const LINEARIZE_TIME_MAX: Duration = Duration::from_secs(3);

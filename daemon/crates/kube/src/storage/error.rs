@@ -9,6 +9,9 @@ pub(crate) enum StorageError {
     /// There is no quorum: nothing can be written.
     #[error("no quorum")]
     NoQuorum,
+    /// There is none just now: an election may be under way.
+    #[error("no leader just now")]
+    Election,
     /// Nothing is known about the outcome.
     #[error("request timed out")]
     Timeout,

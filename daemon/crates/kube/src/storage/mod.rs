@@ -12,7 +12,8 @@ pub(crate) mod local;
 mod watch;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use skerry_proto::command::command::Operation;
@@ -28,7 +29,7 @@ pub(crate) use hub::Hub;
 pub(crate) use list::Listing;
 pub(crate) use watch::{Change, Cursor};
 
-use crate::limits::LINEARIZE_TIME_MAX;
+use crate::limits::{ELECTION_TIME_MAX, LINEARIZE_TIME_MAX};
 
 /// A value and when it was written.
 #[derive(Debug, Clone)]
@@ -97,6 +98,8 @@ pub(crate) enum Freshness {
 pub(crate) struct Storage {
     datastore: Arc<dyn Datastore>,
     hub: Arc<Hub>,
+    /// Since when nobody leads, as far as somebody has looked.
+    leaderless: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Storage {
@@ -104,11 +107,47 @@ impl Storage {
     pub(crate) fn new(datastore: Arc<dyn Datastore>) -> Storage {
         let hub = Hub::new(datastore.reader());
         tokio::spawn(Arc::clone(&hub).run());
-        Storage { datastore, hub }
+        Storage {
+            datastore,
+            hub,
+            leaderless: Arc::default(),
+        }
     }
 
     pub(crate) fn leadership(&self) -> Leadership {
-        self.datastore.leadership()
+        let leadership = self.datastore.leadership();
+        let mut leaderless = self
+            .leaderless
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match leadership {
+            Leadership::Nobody => _ = leaderless.get_or_insert_with(Instant::now),
+            Leadership::Here | Leadership::Elsewhere => *leaderless = None,
+        }
+        leadership
+    }
+
+    /// Why nothing can be written: whether waiting a moment may help.
+    fn no_quorum(&self) -> StorageError {
+        // Whoever asks keeps the time.
+        let leadership = self.leadership();
+        let leaderless = self
+            .leaderless
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let for_long = leaderless.is_some_and(|since| since.elapsed() > ELECTION_TIME_MAX);
+        match for_long && leadership == Leadership::Nobody {
+            true => StorageError::NoQuorum,
+            false => StorageError::Election,
+        }
+    }
+
+    async fn propose(&self, operation: Operation) -> Result<Reply, StorageError> {
+        let proposed = self.datastore.propose(operation).await;
+        proposed.map_err(|error| match StorageError::from(error) {
+            StorageError::NoQuorum => self.no_quorum(),
+            other => other,
+        })
     }
 
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
@@ -185,7 +224,7 @@ impl Storage {
         along: Vec<Along>,
     ) -> Result<Outcome, StorageError> {
         if self.leadership() == Leadership::Nobody {
-            return Err(StorageError::NoQuorum);
+            return Err(self.no_quorum());
         }
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut txn = compare_and_write(key, expected, write);
@@ -211,7 +250,7 @@ impl Storage {
             return Err(StorageError::NoSpace);
         }
         drop(view);
-        match self.datastore.propose(Operation::Txn(txn)).await? {
+        match self.propose(Operation::Txn(txn)).await? {
             Reply::Txn(reply) if reply.succeeded => {
                 let revision = reply.header.map_or(0, |header| header.revision);
                 Ok(Outcome::Done(revision))
@@ -227,7 +266,7 @@ impl Storage {
             ttl: seconds,
             id: 0,
         };
-        match self.datastore.propose(Operation::LeaseGrant(grant)).await? {
+        match self.propose(Operation::LeaseGrant(grant)).await? {
             Reply::LeaseGrant(reply) => Ok(reply.id),
             other => Err(StorageError::Unexpected(format!("{other:?}"))),
         }
