@@ -104,7 +104,8 @@ def every_type_of_patch_does_what_it_says(api):
     refused = scenario.refused(
         422, "Invalid", patch, [{"op": "test", "path": "/data/c", "value": "5"}]
     )
-    assert refused["message"].startswith("the server rejected our request due to an error"), refused
+    message = "the server rejected our request due to an error in our request"
+    assert (refused["message"], refused["details"]) == (message, {}), refused
 
 
 def a_strategic_merge_knows_lists_by_their_keys(api):

@@ -10,7 +10,7 @@ use crate::answer::encode::Encoder;
 use crate::call::{self, Call};
 use crate::decode;
 use crate::engine::{Engine, Kept};
-use crate::error::{About, ApiError};
+use crate::error::ApiError;
 use crate::limits::CONFLICT_RETRIES_MAX;
 use crate::object;
 use crate::options::{self, WriteOptions};
@@ -153,7 +153,6 @@ impl Engine {
         object: &Value,
         patch: &Patch<'_>,
     ) -> Result<Value, ApiError> {
-        let about = call.about();
         let changed = match patch {
             Patch::Json(patch) => skerry_merge::json_patch(object, patch),
             Patch::Merge(patch) => skerry_merge::merge_patch(object, patch),
@@ -163,7 +162,7 @@ impl Engine {
             },
             Patch::Apply(_) => return Err(ApiError::not_served("apply to this subresource")),
         };
-        changed.map_err(|error| refused(about, &error))
+        changed.map_err(|error| refused(&error))
     }
 
     /// Checks a configuration as it was sent: it may be in another place than the path says.
@@ -207,21 +206,16 @@ impl Engine {
     }
 }
 
-fn refused(about: About<'_>, error: &PatchError) -> ApiError {
+fn refused(error: &PatchError) -> ApiError {
     let message = error.to_string();
     match error.fault() {
         Fault::BadRequest => ApiError::bad_request(message),
         Fault::TooLarge => ApiError::new(413, "RequestEntityTooLarge", message),
         Fault::Unprocessable => {
-            let message = format!(
-                "the server rejected our request due to an error in our request: {message}"
-            );
+            // Upstream does not say what was wrong with it, nor with what.
+            let message = "the server rejected our request due to an error in our request";
             let mut refusal = ApiError::new(422, "Invalid", message);
-            refusal.details = Some(Box::new(serde_json::json!({
-                "name": about.name,
-                "group": about.group,
-                "kind": about.resource,
-            })));
+            refusal.details = Some(Box::new(serde_json::json!({})));
             refusal
         }
         Fault::Internal => ApiError::new(500, "", message),
