@@ -86,6 +86,9 @@ pub const WATCH_HISTORY_BYTES: usize = 128 << 10;
 /// Between two bookmarks of a watch that asked for them.
 pub const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Before the end of a watch that asked for bookmarks, its last one is sent.
+pub const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+
 /// How long a watch lasts that does not say: between this and twice this.
 pub const WATCH_TIME_MIN: Duration = Duration::from_secs(1800);
 

@@ -20,7 +20,7 @@ use crate::engine::{self, Engine};
 use crate::error::ApiError;
 use crate::filter::Filter;
 use crate::frames::FrameKey;
-use crate::limits::{BOOKMARK_INTERVAL, WATCH_TIME_MIN};
+use crate::limits::{BOOKMARK_BEFORE_END, BOOKMARK_INTERVAL, WATCH_TIME_MIN};
 use crate::metrics::EventCounter;
 use crate::negotiate::{Encoding, Form, Shape};
 use crate::object;
@@ -98,7 +98,7 @@ impl Engine {
         };
         let ends = now + lasts;
         let next_bookmark = match options.bookmarks {
-            true => now + BOOKMARK_INTERVAL,
+            true => next_bookmark(now, ends),
             false => ends,
         };
         let watching = Watching {
@@ -120,6 +120,16 @@ impl Engine {
             (!piece.is_empty()).then(|| (Ok(piece), watching))
         });
         Ok(told(call.form, Box::pin(events)))
+    }
+}
+
+/// Every now and then, and shortly before the end, so that the next watch begins close to where
+/// this one has come.
+fn next_bookmark(now: Instant, ends: Instant) -> Instant {
+    let regular = now + BOOKMARK_INTERVAL;
+    match ends.checked_sub(BOOKMARK_BEFORE_END) {
+        Some(last) if last > now => regular.min(last),
+        _ => regular,
     }
 }
 
@@ -168,7 +178,7 @@ impl Watching {
                         return Ok(Bytes::new());
                     }
                     // It rings earlier only where there are bookmarks to send.
-                    self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
+                    self.next_bookmark = next_bookmark(Instant::now(), self.ends);
                     self.alarm.as_mut().reset(self.ends.min(self.next_bookmark));
                     return Ok(self.bookmark(self.cursor.progress(), false).into());
                 }
