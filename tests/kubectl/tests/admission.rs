@@ -189,3 +189,55 @@ async fn a_quota_is_never_exceeded_whichever_members_are_asked_at_once() {
     let less = (kept.lines().count() - 1).to_string();
     servers.until(0, &used, |ended| ended.out == less);
 }
+
+#[tokio::test]
+async fn a_namespace_lets_in_only_pods_of_its_standard() {
+    let servers = Servers::start(1).await;
+    servers.ok(&["create", "namespace", "hard"]);
+    let pod = |name: &str, spec: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: hard}}, spec: {{{spec}, containers: [{{name: c, image: i}}]}}}}"
+        )
+    };
+    servers.ok_with(&["create", "-f", "-"], &pod("old", "hostNetwork: true"));
+    let label = "pod-security.kubernetes.io/enforce";
+    let ended = servers.run_on(
+        0,
+        &["label", "namespace", "hard", &format!("{label}=baseline")],
+        "",
+    );
+    assert!(
+        ended.ok
+            && ended.err.contains("Warning: existing pods in namespace \"hard\" violate the new PodSecurity enforce level \"baseline:latest\"\nWarning: old: host namespaces"),
+        "{ended:?}"
+    );
+    let said = servers.fails_with(&["create", "-f", "-"], &pod("new", "hostPID: true"));
+    let why = "pods \"new\" is forbidden: violates PodSecurity \"baseline:latest\": host namespaces (hostPID=true)";
+    assert!(said.contains(why), "{said}");
+    servers.ok_with(&["create", "-f", "-"], &pod("plain", "hostPID: false"));
+
+    servers.ok(&[
+        "label",
+        "--overwrite",
+        "namespace",
+        "hard",
+        &format!("{label}=restricted"),
+    ]);
+    let ended = servers.run_on(
+        0,
+        &["-n", "hard", "create", "deployment", "web", "--image=i"],
+        "",
+    );
+    let why = "Warning: would violate PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"i\" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container \"i\" must set";
+    assert!(ended.ok && ended.err.contains(why), "{ended:?}");
+
+    let said = servers.fails(&[
+        "label",
+        "--overwrite",
+        "namespace",
+        "hard",
+        &format!("{label}=tight"),
+    ]);
+    let why = "metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"tight\": must be one of privileged, baseline, restricted";
+    assert!(said.contains(why), "{said}");
+}

@@ -6,6 +6,7 @@
 
 pub mod default_class;
 pub mod limit_ranger;
+pub mod pod_security;
 pub mod priority;
 pub mod quota;
 pub mod runtime_class;

@@ -82,15 +82,20 @@ pub(crate) fn validate_update(
 }
 
 fn judge(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<(), ApiError> {
-    if errors.is_empty() {
-        return Ok(());
+    match errors {
+        [] => Ok(()),
+        errors => Err(invalid(resource, object, errors)),
     }
+}
+
+/// The refusal of an object for what is wrong with its fields.
+pub(crate) fn invalid(resource: &Resource, object: &Value, errors: &[FieldError]) -> ApiError {
     let name = object::name(object);
     let status = skerry_kinds::invalid_status(&resource.group, &resource.kind, name, errors);
     let message = status["message"].as_str().unwrap_or_default();
     let mut error = ApiError::new(422, "Invalid", message);
     error.details = Some(Box::new(status["details"].clone()));
-    Err(error)
+    error
 }
 
 fn is(resource: &Resource, group: &str, kind: &str) -> bool {

@@ -5,12 +5,14 @@
 //! its own behalf goes the same way.
 
 mod quotas;
+mod security;
 
 use std::time::Duration;
 
 use serde_json::Value;
 use skerry_admission::{
-    Refused, default_class, limit_ranger, priority, runtime_class, service_account, tolerations,
+    Refused, default_class, limit_ranger, pod_security, priority, runtime_class, service_account,
+    tolerations,
 };
 use tokio::time::{Instant, sleep};
 
@@ -48,7 +50,8 @@ impl Engine {
                 Ok(())
             }
             ("scheduling.k8s.io", "PriorityClass") => self.only_default(object)?,
-            _ => Ok(()),
+            ("", "Namespace") => return self.judge_namespace(call, object, None),
+            _ => return self.judge_template(call, object),
         };
         admitted.map_err(|refused| forbidden(call, object, &refused))
     }
@@ -61,13 +64,24 @@ impl Engine {
         old: &Value,
     ) -> Result<(), ApiError> {
         let resource = &call.resource;
-        if !call.info.subresource.is_empty() {
-            return Ok(());
+        let is_pod = resource.group.is_empty() && resource.kind == "Pod";
+        match call.info.subresource.as_str() {
+            "" => {}
+            "ephemeralcontainers" | "resize" if is_pod => {
+                return match pod_security::is_significant(next, old) {
+                    true => self.judge_pod(call, next),
+                    false => Ok(()),
+                };
+            }
+            _ => return Ok(()),
         }
         let admitted = match (resource.group.as_str(), resource.kind.as_str()) {
             ("", "Pod") => {
                 priority::keep(next, old);
                 tolerations::admit(next);
+                if pod_security::is_significant(next, old) {
+                    self.judge_pod(call, next)?;
+                }
                 Ok(())
             }
             ("", "PersistentVolumeClaim") => {
@@ -78,7 +92,8 @@ impl Engine {
                     .and_then(|()| default_class::resize(next, old, class.as_ref()))
             }
             ("scheduling.k8s.io", "PriorityClass") => self.only_default(next)?,
-            _ => Ok(()),
+            ("", "Namespace") => return self.judge_namespace(call, next, Some(old)),
+            _ => return self.judge_template(call, next),
         };
         admitted.map_err(|refused| forbidden(call, next, &refused))
     }
@@ -110,7 +125,8 @@ impl Engine {
             class.unwrap_or_default(),
         )?;
         judge(runtime_class::admit(pod, class.as_ref()))?;
-        judge(limit_ranger::check_pod(pod, &ranges))
+        judge(limit_ranger::check_pod(pod, &ranges))?;
+        self.judge_pod(call, pod)
     }
 
     /// The account that a new pod is to run as.
