@@ -9,7 +9,6 @@ use skerry_schema::Resource;
 use skerry_selector::{fields, labels};
 
 use crate::error::ApiError;
-use crate::object;
 use crate::query::Query;
 
 /// See the module.
@@ -19,11 +18,20 @@ pub(crate) struct Filter {
     fields: fields::Selector,
 }
 
-/// Fields that can be selected by, besides name and namespace.
-fn selectable(resource: &Resource) -> &'static [&'static str] {
-    match (resource.group.as_str(), resource.kind.as_str()) {
+/// Fields that can be selected by, and how upstream's answer about another one begins and ends.
+/// Kinds that have none of their own are selected by name and namespace.
+type Selectable = (&'static [&'static str], [&'static str; 2]);
+
+const UNSUPPORTED: [&str; 2] = ["field label not supported: ", ""];
+const BY_NAME: &[&str] = &["metadata.name", "metadata.namespace"];
+
+fn selectable(resource: &Resource) -> Option<Selectable> {
+    let fields: &[&str] = match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Pod") => &[
+            "metadata.name",
+            "metadata.namespace",
             "spec.nodeName",
+            "spec.host",
             "spec.restartPolicy",
             "spec.schedulerName",
             "spec.serviceAccountName",
@@ -33,7 +41,9 @@ fn selectable(resource: &Resource) -> &'static [&'static str] {
             "status.podIPs",
             "status.nominatedNodeName",
         ],
-        ("" | "events.k8s.io", "Event") => &[
+        ("", "Event") => &[
+            "metadata.name",
+            "metadata.namespace",
             "involvedObject.kind",
             "involvedObject.namespace",
             "involvedObject.name",
@@ -46,17 +56,55 @@ fn selectable(resource: &Resource) -> &'static [&'static str] {
             "source",
             "type",
         ],
-        ("", "Node") => &["spec.unschedulable"],
-        ("", "Namespace") => &["status.phase"],
-        ("", "Secret") => &["type"],
-        ("", "Service") => &["spec.clusterIP", "spec.type"],
-        ("", "ReplicationController") | ("apps", "ReplicaSet") => &["status.replicas"],
-        ("batch", "Job") => &["status.successful"],
-        ("certificates.k8s.io", "CertificateSigningRequest") => &["spec.signerName"],
-        ("certificates.k8s.io", "ClusterTrustBundle") => &["spec.signerName"],
-        ("resource.k8s.io", "ResourceSlice") => &["spec.nodeName", "spec.driver"],
-        _ => &[],
-    }
+        ("events.k8s.io", "Event") => &[
+            "metadata.name",
+            "metadata.namespace",
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "regarding.apiVersion",
+            "regarding.resourceVersion",
+            "regarding.fieldPath",
+            "reason",
+            "reportingController",
+            "type",
+        ],
+        ("", "Node") => &["metadata.name", "spec.unschedulable"],
+        ("", "Namespace") => &["metadata.name", "status.phase"],
+        ("", "Secret") => &["metadata.name", "metadata.namespace", "type"],
+        ("", "Service") => &[
+            "metadata.name",
+            "metadata.namespace",
+            "spec.clusterIP",
+            "spec.type",
+        ],
+        ("", "ReplicationController") | ("apps", "ReplicaSet") => {
+            &["metadata.name", "metadata.namespace", "status.replicas"]
+        }
+        ("batch", "Job") => {
+            let fields = &["metadata.name", "metadata.namespace", "status.successful"];
+            return Some((
+                fields,
+                ["field label \"", "\" not supported for batchv1.Job"],
+            ));
+        }
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            &["metadata.name", "spec.signerName"]
+        }
+        ("resource.k8s.io", "ResourceSlice") => {
+            let fields = &["metadata.name", "spec.nodeName", "spec.driver"];
+            return Some((
+                fields,
+                [
+                    "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ",
+                    "",
+                ],
+            ));
+        }
+        _ => return None,
+    };
+    Some((fields, UNSUPPORTED))
 }
 
 impl Filter {
@@ -67,20 +115,19 @@ impl Filter {
         })?;
         let fields =
             fields::Selector::parse(query.get("fieldSelector")).map_err(|error| refused(&error))?;
-        let known = selectable(resource);
-        for term in fields.terms() {
+        let own = selectable(resource);
+        let known = own.map_or(BY_NAME, |(known, _)| known);
+        let unknown = fields
+            .terms()
+            .iter()
+            .find(|term| !known.contains(&term.field.as_str()));
+        if let Some(term) = unknown {
             let field = term.field.as_str();
-            let general = field == "metadata.name"
-                || field == "metadata.namespace"
-                || (field == "name" && resource.group.is_empty() && resource.kind == "Namespace");
-            if general || known.contains(&field) {
-                continue;
-            }
-            return Err(ApiError::bad_request(match known.is_empty() {
-                true => format!(
+            return Err(ApiError::bad_request(match own {
+                None => format!(
                     "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
                 ),
-                false => format!("field label not supported: {field}"),
+                Some((_, [before, after])) => format!("{before}{field}{after}"),
             }));
         }
         Ok(Filter { labels, fields })
@@ -103,13 +150,15 @@ impl Filter {
 /// The text that a field is compared as.
 fn value<'o>(object: &'o Value, field: &str) -> Cow<'o, str> {
     match field {
-        "name" => return Cow::Borrowed(object::name(object)),
-        "reportingComponent" => {
-            let component = text(object, &["reportingComponent"]);
-            if component.is_empty() {
-                return text(object, &["source", "component"]);
-            }
-            return component;
+        // As clients called it before it was `nodeName`.
+        "spec.host" => return text(object, &["spec", "nodeName"]),
+        "reportingComponent" | "reportingController" => {
+            let named = ["reportingComponent", "reportingController"];
+            let component = named.map(|name| text(object, &[name]));
+            let sources = ["source", "deprecatedSource"];
+            let source = sources.map(|name| text(object, &[name, "component"]));
+            let mut all = component.into_iter().chain(source);
+            return all.find(|text| !text.is_empty()).unwrap_or_default();
         }
         "source" => {
             let source = text(object, &["source", "component"]);
@@ -136,7 +185,8 @@ fn value<'o>(object: &'o Value, field: &str) -> Cow<'o, str> {
         _ => {}
     }
     // An event of events.k8s.io calls it `regarding`.
-    if let Some(rest) = field.strip_prefix("involvedObject.") {
+    let regarding = field.strip_prefix("regarding.");
+    if let Some(rest) = regarding.or_else(|| field.strip_prefix("involvedObject.")) {
         let found = text(object, &["involvedObject", rest]);
         if found.is_empty() {
             return text(object, &["regarding", rest]);
