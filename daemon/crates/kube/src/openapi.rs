@@ -4,6 +4,7 @@
 //! Invariant: no document is ever whole in memory.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -12,15 +13,20 @@ use skerry_schema::openapi::{self, Chunk, Document, Documents};
 
 use crate::answer::{self, Answer, Body, gzip};
 use crate::negotiate::{Form, prefers};
+use crate::query::Query;
+use crate::time;
 
 static DOCUMENTS: LazyLock<Documents> = LazyLock::new(openapi::built_in_documents);
 
-/// What client-go asks for, and what it is given, of version 2.
+/// For how long a client may keep what it has asked for by its hash: a year.
+const IMMUTABLE: Duration = Duration::from_secs(365 * 86_400);
+
+/// What client-go asks for, by its old and its new name, and what it is given, of version 2.
 const PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// Answers a path below `/openapi`; nothing where it is none.
-pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+pub(crate) fn answer(path: &str, query: &Query, headers: &HeaderMap) -> Option<Response<Body>> {
     let path = path.strip_prefix("/openapi/")?.trim_end_matches('/');
     if path == "v3" {
         let document = openapi::index_document(&DOCUMENTS.index());
@@ -33,15 +39,58 @@ pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Option<Response<Body>> 
     if path == "v2" {
         let accept = said(headers, header::ACCEPT);
         let document = DOCUMENTS.version_2_protobuf();
-        if prefers(accept, PROTOBUF_ASKED) {
+        if prefers(accept, PROTOBUF_ASKED) || prefers(accept, PROTOBUF) {
             return Some(send(document, PROTOBUF, headers));
         }
         let parts = stream::iter(DOCUMENTS.version_2_json().map(|part| Ok(Bytes::from(part))));
         let body = Body::parts(parts);
         return Some(finish(body, "application/json", document.hash(), headers));
     }
-    let document = DOCUMENTS.version_3(path.strip_prefix("v3/")?)?;
-    Some(send(document, "application/json", headers))
+    let place = path.strip_prefix("v3/")?;
+    let document = DOCUMENTS.version_3(place)?;
+    let hash = document.hash();
+    Some(match query.get("hash") {
+        "" => send(document, "application/json", headers),
+        asked if asked == hash => forever(send(document, "application/json", headers)),
+        _ => elsewhere(&format!("/openapi/v3/{place}?hash={hash}")),
+    })
+}
+
+/// What is asked for by its hash never changes.
+fn forever(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    let kept = HeaderValue::from_static("public, immutable");
+    headers.insert(header::CACHE_CONTROL, kept);
+    let end = time::http_date(time::now() + IMMUTABLE);
+    if let Ok(end) = HeaderValue::from_str(&end) {
+        headers.insert(header::EXPIRES, end);
+    }
+    response
+}
+
+/// Another hash is that of an older document: the client is told where the one of now is.
+fn elsewhere(url: &str) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    if let Ok(url) = HeaderValue::from_str(url) {
+        response.headers_mut().insert(header::LOCATION, url);
+    }
+    response
+}
+
+/// Discovery of everything at once: clients keep it, and ask whether it has changed.
+pub(crate) fn tagged(
+    text: Bytes,
+    content_type: &'static str,
+    headers: &HeaderMap,
+) -> Response<Body> {
+    let digest = ring::digest::digest(&ring::digest::SHA512, &text);
+    let hash: String = digest.as_ref().iter().map(|b| format!("{b:02X}")).collect();
+    let mut response = finish(Body::Full(text), content_type, &hash, headers);
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+    response
 }
 
 fn send(

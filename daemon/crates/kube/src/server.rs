@@ -171,7 +171,7 @@ impl Api {
                 shape: crate::negotiate::Shape::Plain,
                 ..error_form
             };
-            return self.document(&info, &head.headers, form);
+            return self.document(&info, &query, &head.headers, form);
         }
         let mut call = match self.call(info, query, user, form) {
             Ok(call) => call,
@@ -219,8 +219,14 @@ impl Api {
         }
     }
 
-    fn document(&self, info: &RequestInfo, headers: &HeaderMap, form: Form) -> Response<Body> {
-        if let Some(response) = openapi::answer(&info.path, headers) {
+    fn document(
+        &self,
+        info: &RequestInfo,
+        query: &Query,
+        headers: &HeaderMap,
+        form: Form,
+    ) -> Response<Body> {
+        if let Some(response) = openapi::answer(&info.path, query, headers) {
             return response;
         }
         // As upstream's paths of discovery: they take nothing but GET.
@@ -240,6 +246,7 @@ impl Api {
             return response;
         }
         match self.0.engine.document(&info.path, accept, address) {
+            Ok(Answer::Raw(content_type, text)) => openapi::tagged(text, content_type, headers),
             Ok(document) => answer::respond(document, form, &[]),
             Err(error) if error.code == 404 => not_found(),
             Err(error) => answer::refuse(&error, form, &[]),

@@ -22,6 +22,21 @@ pub(crate) fn rfc3339(since_1970: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// `Mon, 02 Jan 2006 15:04:05 GMT` (RFC 9110, 5.6.7).
+pub(crate) fn http_date(since_1970: Duration) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let seconds = since_1970.as_secs().min(SECONDS_MAX);
+    let days = seconds / 86_400;
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let weekday = DAYS[(days % 7) as usize];
+    let month = MONTHS[(month - 1) as usize];
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
 /// Year, month and day of a number of days since 1970 (proleptic Gregorian).
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
@@ -52,5 +67,7 @@ mod tests {
         assert_eq!(text(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(text(1_709_164_800), "2024-02-29T00:00:00Z");
         assert_eq!(text(u64::MAX), "9999-12-31T23:59:59Z");
+        let date = http_date(Duration::from_secs(784_111_777));
+        assert_eq!(date, "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 }
