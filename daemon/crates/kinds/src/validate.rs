@@ -9,12 +9,15 @@ mod batch;
 mod cluster;
 mod config;
 mod cron;
+mod flow;
 mod network;
 mod pod;
 mod policies;
 mod resources;
 mod rules;
+mod runtime;
 mod service;
+mod status;
 mod storage;
 mod workloads;
 
@@ -92,6 +95,13 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
         }
         ("storage.k8s.io", "VolumeAttachment") => storage::attachment(object, old, errors),
         ("storage.k8s.io", "CSIStorageCapacity") => storage::csi_capacity(object, errors),
+        ("storage.k8s.io", "CSIDriver") => runtime::csi_driver(object, old, errors),
+        ("storage.k8s.io", "CSINode") => runtime::csi_node(object, old, errors),
+        ("node.k8s.io", "RuntimeClass") => runtime::class(object, old, errors),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => flow::schema(object, errors),
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => {
+            flow::level(object, errors);
+        }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             access::role(object, kind == "ClusterRole", errors);
         }
@@ -132,6 +142,18 @@ fn check_subresource(
         ("", "Node", "status") => cluster::node(new, Some(old), errors),
         ("", "Pod", "ephemeralcontainers") => pod::ephemeral_update(new, old, errors),
         ("", "Pod", "resize") => pod::resize(new, old, errors),
+        ("", "Pod", "status") => status::pod(new, old, errors),
+        ("", "Service", "status") => status::load_balancer(new, kind, errors),
+        ("networking.k8s.io", "Ingress", "status") => status::load_balancer(new, kind, errors),
+        ("networking.k8s.io", "ServiceCIDR", "status") => {
+            status::conditions(&new["status"], errors);
+        }
+        ("apps", "DaemonSet", "status") => status::daemon_set(new, old, errors),
+        ("policy", "PodDisruptionBudget", "status") => status::disruption_budget(new, errors),
+        ("autoscaling", "HorizontalPodAutoscaler", "status") => status::autoscaler(new, errors),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema" | "PriorityLevelConfiguration", "status") => {
+            flow::conditions(new, errors)
+        }
         ("", "ResourceQuota", "status") => policies::resource_quota_status(new, errors),
         ("", "ReplicationController", "status")
         | ("apps", "Deployment" | "ReplicaSet" | "StatefulSet", "status") => {

@@ -19,7 +19,7 @@ use crate::path::Path;
 use crate::selector;
 use crate::value::{int, is_set, is_true, len, list, text};
 
-pub(super) use scheduling::{node_selector, taints};
+pub(super) use scheduling::{node_selector, taints, tolerations};
 pub(super) use update::{difference, ephemeral_update, resize, update};
 pub(super) use volume::{driver_name, host_path, nfs};
 

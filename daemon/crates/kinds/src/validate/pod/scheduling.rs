@@ -259,7 +259,7 @@ pub(super) fn spread(constraints: &Value, path: &Path<'_>, errors: &mut Errors) 
     }
 }
 
-pub(super) fn tolerations(tolerations: &Value, path: &Path<'_>, errors: &mut Errors) {
+pub(in crate::validate) fn tolerations(tolerations: &Value, path: &Path<'_>, errors: &mut Errors) {
     for (i, toleration) in list(tolerations).iter().enumerate() {
         let path = path.index(i);
         let (key, operator) = (text(&toleration["key"]), text(&toleration["operator"]));
