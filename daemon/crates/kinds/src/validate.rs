@@ -9,6 +9,7 @@ mod batch;
 mod cluster;
 mod config;
 mod cron;
+mod device;
 mod flow;
 mod network;
 mod pod;
@@ -102,6 +103,10 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => {
             flow::level(object, errors);
         }
+        ("resource.k8s.io", "DeviceClass") => device::class(object, errors),
+        ("resource.k8s.io", "ResourceClaim") => device::claim(object, old, errors),
+        ("resource.k8s.io", "ResourceClaimTemplate") => device::template(object, old, errors),
+        ("resource.k8s.io", "ResourceSlice") => device::slice(object, old, errors),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             access::role(object, kind == "ClusterRole", errors);
         }
