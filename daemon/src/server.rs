@@ -177,6 +177,7 @@ fn start_serving(
             server_address: address.to_string(),
             port: settings.https_port,
             services: settings.service_cidr,
+            node_ports: settings.node_ports,
             authority: member.pki.ca_bundle().to_owned(),
             memory_budget: settings.memory_budget,
             health: supervisor.health(),

@@ -110,6 +110,10 @@ pub(crate) const KEYS: &[Key] = &[
         "addresses of Services, the same on every server [10.43.0.0/16]",
     ),
     text(
+        "service-node-port-range",
+        "ports on nodes that Services may have, the same on every server [30000-32767]",
+    ),
+    text(
         "write-kubeconfig",
         "where the admin's kubeconfig goes [/etc/skerry/skerry.yaml]",
     ),

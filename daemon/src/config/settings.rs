@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skerry_consensus::FlushPolicy;
 use skerry_etcd::TokenOptions;
-use skerry_kube::ServiceNetwork;
+use skerry_kube::{NodePorts, ServiceNetwork};
 
 use super::file;
 use super::layers::{self, LayerError, Layers, Origin, Value};
@@ -51,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) servers: Vec<String>,
     pub(crate) tls_san: Vec<String>,
     pub(crate) service_cidr: ServiceNetwork,
+    pub(crate) node_ports: NodePorts,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) kubeconfig_mode: u32,
     pub(crate) disable_apiserver: bool,
@@ -168,6 +169,9 @@ impl Settings {
                 Some(network) => network,
                 None => parse::service_network(SERVICE_CIDR).expect("the default is a network"),
             },
+            node_ports: given
+                .parsed("service-node-port-range", NodePorts::parse)?
+                .unwrap_or_default(),
             kubeconfig: given.path("write-kubeconfig", "/etc/skerry/skerry.yaml"),
             kubeconfig_mode: given
                 .parsed("write-kubeconfig-mode", parse::mode)?

@@ -39,12 +39,16 @@ pub struct Ended {
 impl Servers {
     /// Starts some and waits until what every cluster has is there.
     pub async fn start(size: usize) -> Servers {
+        Servers::start_with(size, &[]).await
+    }
+
+    /// As [`Servers::start`], with settings of the servers' own.
+    pub async fn start_with(size: usize, settings: &[&str]) -> Servers {
+        let always = ["--heartbeat-interval=100ms", "--election-timeout=1000ms"];
+        let flags = always.iter().chain(settings);
         let options = Options {
             kubernetes: true,
-            flags: vec![
-                "--heartbeat-interval=100ms".into(),
-                "--election-timeout=1000ms".into(),
-            ],
+            flags: flags.map(ToString::to_string).collect(),
             ..Options::default()
         };
         let cluster = Cluster::start(Kind::Skerry, size, &options).await.unwrap();

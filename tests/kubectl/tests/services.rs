@@ -143,3 +143,78 @@ async fn the_service_kubernetes_leads_to_all_members() {
         all,
     );
 }
+
+#[tokio::test]
+async fn node_ports_are_of_the_range_that_is_set_and_run_out() {
+    let servers = Servers::start_with(1, &["--service-node-port-range=31000-31001"]).await;
+    servers.ok(&["create", "service", "nodeport", "a", "--tcp=80"]);
+    servers.ok(&["create", "service", "nodeport", "b", "--tcp=80"]);
+    let port = |name: &str| {
+        spec(&servers, name)["ports"][0]["nodePort"]
+            .as_i64()
+            .unwrap()
+    };
+    let mut ports = [port("a"), port("b")];
+    ports.sort_unstable();
+    assert_eq!(ports, [31_000, 31_001]);
+    let full = servers.fails(&["create", "service", "nodeport", "c", "--tcp=80"]);
+    assert!(
+        full.contains("failed to allocate a nodePort: range is full"),
+        "{full}"
+    );
+    let outside = servers.fails(&[
+        "create",
+        "service",
+        "nodeport",
+        "c",
+        "--tcp=80",
+        "--node-port=30000",
+    ]);
+    assert!(
+        outside.contains("The range of valid ports is 31000-31001"),
+        "{outside}"
+    );
+}
+
+#[tokio::test]
+async fn a_balancer_that_keeps_traffic_local_has_a_port_for_its_health() {
+    let servers = Servers::start(1).await;
+    servers.ok(&["create", "service", "loadbalancer", "a", "--tcp=80"]);
+    assert!(spec(&servers, "a").get("healthCheckNodePort").is_none());
+    let policy = |name: &str, policy: &str| {
+        let patch = format!(r#"{{"spec":{{"externalTrafficPolicy":"{policy}"}}}}"#);
+        servers.ok(&["patch", "service", name, "-p", &patch]);
+    };
+    policy("a", "Local");
+    let port = spec(&servers, "a")["healthCheckNodePort"].as_i64().unwrap();
+    assert!((30_000..=32_767).contains(&port));
+    // It is kept, and nobody else gets it.
+    servers.ok(&["label", "service", "a", "x=y"]);
+    assert_eq!(spec(&servers, "a")["healthCheckNodePort"], port);
+    let local = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: b}}\nspec: {{type: LoadBalancer, externalTrafficPolicy: Local, healthCheckNodePort: {port}, allocateLoadBalancerNodePorts: false, ports: [{{port: 80}}]}}\n"
+    );
+    let taken = servers.fails_with(&["create", "-f", "-"], &local);
+    let wanted = format!(
+        "failed to allocate requested HealthCheck NodePort {port}: provided port is already allocated"
+    );
+    assert!(taken.contains(&wanted), "{taken}");
+    // It is given back with the policy.
+    policy("a", "Cluster");
+    assert!(spec(&servers, "a").get("healthCheckNodePort").is_none());
+    servers.ok_with(&["create", "-f", "-"], &local);
+    let b = spec(&servers, "b");
+    assert_eq!(b["healthCheckNodePort"], port);
+    assert!(b["ports"][0].get("nodePort").is_none(), "{b}");
+    servers.ok(&["delete", "service", "b"]);
+    servers.ok_with(&["create", "-f", "-"], &local);
+}
+
+#[tokio::test]
+async fn protocols_of_one_port_share_a_node_port() {
+    let servers = Servers::start(1).await;
+    let dns = "apiVersion: v1\nkind: Service\nmetadata: {name: dns}\nspec: {type: NodePort, ports: [{name: t, port: 53}, {name: u, port: 53, protocol: UDP}]}\n";
+    servers.ok_with(&["create", "-f", "-"], dns);
+    let spec = spec(&servers, "dns");
+    assert_eq!(spec["ports"][0]["nodePort"], spec["ports"][1]["nodePort"]);
+}

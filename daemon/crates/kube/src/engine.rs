@@ -17,7 +17,7 @@ use crate::object;
 use crate::registry::{self, Registry};
 use crate::roles::Roles;
 use crate::server::Options;
-use crate::services::ServiceNetwork;
+use crate::services::{NodePorts, ServiceNetwork};
 use crate::storage::{Along, Freshness, Outcome, Storage, Stored, Write};
 use crate::tokens::Tokens;
 
@@ -31,6 +31,8 @@ pub(crate) struct Engine {
     pub(crate) authority: String,
     /// The addresses of Services.
     pub(crate) services: ServiceNetwork,
+    /// The ports on nodes that Services may have.
+    pub(crate) node_ports: NodePorts,
     /// The port of the API, as the Service `kubernetes` leads to it.
     pub(crate) api_port: u16,
     /// The lease that new events get.
@@ -69,6 +71,7 @@ impl Engine {
             tokens,
             authority: options.authority.clone(),
             services: options.services,
+            node_ports: options.node_ports,
             api_port: options.port,
             event_lease: EventLease::default(),
             frames: Frames::default(),

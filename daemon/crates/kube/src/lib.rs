@@ -57,5 +57,5 @@ mod verbs;
 pub use answer::Body;
 pub use error::ApiError;
 pub use server::{Api, Options};
-pub use services::ServiceNetwork;
+pub use services::{NodePorts, ServiceNetwork};
 pub use storage::{Datastore, Leadership, Pending};

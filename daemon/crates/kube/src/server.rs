@@ -24,7 +24,7 @@ use crate::metrics::{MEDIA_TYPE, Measure, Metrics, Reading, Seen, slis};
 use crate::negotiate::{Asked, Form, negotiate};
 use crate::query::Query;
 use crate::route::{RequestInfo, route};
-use crate::services::ServiceNetwork;
+use crate::services::{NodePorts, ServiceNetwork};
 use crate::storage::{Datastore, Storage};
 use crate::tokens::Tokens;
 use crate::{controllers, decode, health, openapi, registry, roles, user};
@@ -38,6 +38,8 @@ pub struct Options {
     pub port: u16,
     /// The addresses of Services.
     pub services: ServiceNetwork,
+    /// The ports on nodes that Services may have.
+    pub node_ports: NodePorts,
     /// The private key, as PEM, that signs service account tokens; none are known without it.
     pub service_key: Option<String>,
     /// Certificates, as PEM, that this server's own is verified with.

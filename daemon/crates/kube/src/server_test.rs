@@ -31,6 +31,7 @@ impl Server {
         let options = Options {
             port: 6443,
             services: crate::ServiceNetwork::parse("10.43.0.0/16").unwrap(),
+            node_ports: crate::NodePorts::default(),
             server_address: "127.0.0.1:6443".into(),
             service_key: None,
             authority: String::new(),
