@@ -9,6 +9,7 @@ mod endpoints;
 mod garbage;
 mod namespaces;
 mod quotas;
+mod remaining;
 mod roles;
 mod services;
 

@@ -9,12 +9,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use skerry_schema::Resource;
 
+use super::remaining::Remaining;
 use super::{RETRY_INTERVAL, own_options};
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Kept};
 use crate::error::ApiError;
 use crate::object;
 use crate::options::{DeleteOptions, Propagation};
 use crate::registry;
+use crate::time;
+use crate::verbs::delete::Deleted;
 
 /// What the server itself holds a namespace by.
 const FINALIZER: &str = "kubernetes";
@@ -93,18 +96,15 @@ impl Engine {
         if !object::is_terminating(&live.object) || !held {
             return Ok(true);
         }
-        let mut seen = BTreeSet::new();
-        let mut left = 0;
-        let resources: Vec<Arc<Resource>> = self.registry.all().to_vec();
-        for resource in resources {
-            let kept = resource.namespaced && resource.takes("delete");
-            if kept && seen.insert(resource.storage_prefix.clone()) {
-                left += self.delete_all(&resource, name).await?;
-            }
-        }
-        if left > 0 {
+        let remaining = self.delete_content(name, &live.object).await?;
+        let stays = !remaining.is_none() || is_held_by_others(&live.object);
+        let live = match stays {
+            true => self.tell_remaining(live, &remaining).await?,
+            false => Some(live),
+        };
+        let Some(live) = live.filter(|_| remaining.is_none()) else {
             return Ok(false);
-        }
+        };
         let call = self.own_call("update", "", "v1", "namespaces", "", name)?;
         let mut call = call;
         call.info.subresource = "finalize".into();
@@ -122,18 +122,70 @@ impl Engine {
         Ok(done.is_some())
     }
 
-    /// Deletes all objects of a resource in a namespace; how many are left.
-    async fn delete_all(&self, resource: &Arc<Resource>, namespace: &str) -> Result<i64, ApiError> {
-        let keys = registry::keys(resource, namespace);
+    /// Deletes what is in a namespace: Pods before all else, for these use it; what is left.
+    async fn delete_content(&self, name: &str, namespace: &Value) -> Result<Remaining, ApiError> {
+        let mut remaining = Remaining::default();
+        let mut seen = BTreeSet::new();
+        let mut resources: Vec<Arc<Resource>> = self.registry.all().to_vec();
+        let is_pods = |resource: &Resource| resource.group.is_empty() && resource.plural == "pods";
+        resources.sort_by_key(|resource| !is_pods(resource));
+        for resource in resources {
+            let kept = resource.namespaced && resource.takes("delete");
+            if !kept || !seen.insert(resource.storage_prefix.clone()) {
+                continue;
+            }
+            self.delete_all(&resource, name, namespace, &mut remaining)
+                .await?;
+            if is_pods(&resource) && !remaining.is_none() {
+                break;
+            }
+        }
+        Ok(remaining)
+    }
+
+    /// Has a namespace say what is left in it; none where it has changed meanwhile.
+    async fn tell_remaining(
+        &self,
+        live: Kept,
+        remaining: &Remaining,
+    ) -> Result<Option<Kept>, ApiError> {
+        let old = live.object.pointer("/status/conditions");
+        let old = old.and_then(Value::as_array).cloned().unwrap_or_default();
+        let now = time::rfc3339(time::now());
+        let Some(conditions) = remaining.conditions(&old, &now) else {
+            return Ok(Some(live));
+        };
+        let name = object::name(&live.object);
+        let mut call = self.own_call("update", "", "v1", "namespaces", "", name)?;
+        call.info.subresource = "status".into();
+        let mut next = live.object.clone();
+        object::fields_of(&mut next, "status").insert("conditions".into(), conditions.into());
+        let told = self.replace(&call, &live, next, &own_options()).await?;
+        match told {
+            Some(_) => self.read(&call.resource, "", name),
+            None => Ok(None),
+        }
+    }
+
+    /// Deletes all objects of a resource in a namespace.
+    async fn delete_all(
+        &self,
+        resource: &Arc<Resource>,
+        name: &str,
+        namespace: &Value,
+        remaining: &mut Remaining,
+    ) -> Result<(), ApiError> {
+        let keys = registry::keys(resource, name);
         if self.storage.count(&keys, 0)? == 0 {
-            return Ok(0);
+            return Ok(());
         }
         let (group, version) = (&resource.group, &resource.version);
-        let call = self.own_call("delete", group, version, &resource.plural, namespace, "")?;
+        let call = self.own_call("delete", group, version, &resource.plural, name, "")?;
         let options = DeleteOptions {
             propagation: Some(Propagation::Background),
             ..DeleteOptions::default()
         };
+        let (mut grace_seconds, mut held) = (0, false);
         let mut listing = self.storage.list(keys.clone(), 0)?;
         loop {
             let chunk = listing.next_chunk()?;
@@ -142,14 +194,56 @@ impl Engine {
             }
             for stored in chunk {
                 let object = engine::present(resource, &stored)?;
-                let name = object::name(&object);
-                match self.delete_object(&call, namespace, name, &options).await {
-                    Ok(_) => {}
+                let deleted = self.delete_object(&call, name, object::name(&object), &options);
+                match deleted.await {
+                    Ok(Deleted::Gone(_)) => {}
+                    Ok(Deleted::Marked(object)) => {
+                        let grace = object::metadata(&object).get("deletionGracePeriodSeconds");
+                        grace_seconds =
+                            grace_seconds.max(grace.and_then(Value::as_i64).unwrap_or(0));
+                        for finalizer in object::finalizers(&object) {
+                            held = true;
+                            *remaining.finalizers.entry(finalizer).or_default() += 1;
+                        }
+                    }
                     Err(error) if matches!(error.code, 404 | 409) => {}
+                    Err(error) if error.code < 500 => remaining.failures.push(error.message),
                     Err(error) => return Err(error),
                 }
             }
         }
-        Ok(self.storage.count(&keys, 0)?)
+        let left = self.storage.count(&keys, 0)?;
+        if left == 0 {
+            return Ok(());
+        }
+        let what = format!("{}.{group}", resource.plural);
+        remaining.resources.insert(what, left);
+        if !held && is_overdue(namespace, grace_seconds) {
+            remaining.failures.push(format!(
+                "unexpected items still remain in namespace: {name} for gvr: {group}/{version}, Resource={}",
+                resource.plural
+            ));
+        }
+        Ok(())
     }
+}
+
+/// Whether somebody else's finalizer keeps a namespace that is empty.
+fn is_held_by_others(namespace: &Value) -> bool {
+    let held = namespace
+        .pointer("/spec/finalizers")
+        .and_then(Value::as_array);
+    let mut held = held.into_iter().flatten();
+    held.any(|finalizer| finalizer != FINALIZER) || !object::finalizers(namespace).is_empty()
+}
+
+/// Whether what has so much time to end should have ended, counted from the namespace's deletion.
+fn is_overdue(namespace: &Value, grace_seconds: i64) -> bool {
+    let since = time::now().checked_sub(Duration::from_secs(
+        u64::try_from(grace_seconds).unwrap_or(0),
+    ));
+    since.is_some_and(|since| {
+        // RFC 3339 in UTC: the order of texts is that of instants.
+        time::rfc3339(since).as_str() > object::text(namespace, "deletionTimestamp")
+    })
 }
