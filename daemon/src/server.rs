@@ -17,7 +17,7 @@ use skerry_supervisor::Supervisor;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Settings;
+use crate::config::{AuditSettings, Settings};
 use crate::membership::{self, Membership};
 use crate::{api_port, data_dir, farewell, kubeconfig, logging, panic_hook, service_manager};
 
@@ -171,7 +171,9 @@ fn start_serving(
         }
     });
     supervisor.health().add(shutdown);
-    let api = (!settings.disable_apiserver).then(|| {
+    let api = (!settings.disable_apiserver).then(|| -> anyhow::Result<_> {
+        let service_key = settings.data_dir.join("tls/service.key");
+        let place = || service_key.display().to_string();
         let address = std::net::SocketAddr::new(settings.advertise, settings.https_port);
         let options = skerry_kube::Options {
             server_address: address.to_string(),
@@ -181,10 +183,12 @@ fn start_serving(
             authority: member.pki.ca_bundle().to_owned(),
             memory_budget: settings.memory_budget,
             health: supervisor.health(),
-            service_key: std::fs::read_to_string(settings.data_dir.join("tls/service.key")).ok(),
+            service_key: Some(std::fs::read_to_string(&service_key).with_context(place)?),
+            audit: settings.audit.as_ref().map(start_audit).transpose()?,
         };
-        skerry_kube::Api::start(Arc::new(handle.clone()), options)
+        skerry_kube::Api::start(Arc::new(handle.clone()), options).with_context(place)
     });
+    let api = api.transpose()?;
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(etcd.serve(
         ports.etcd,
@@ -198,6 +202,19 @@ fn start_serving(
         stop.clone(),
     ));
     Ok(Serving { etcd, tasks })
+}
+
+/// Opens the audit log before anything is answered.
+fn start_audit(settings: &AuditSettings) -> anyhow::Result<Arc<skerry_kube::Audit>> {
+    let policy = match &settings.policy {
+        Some(path) => skerry_audit::Policy::read(path)?,
+        None => {
+            tracing::warn!("no --audit-policy-file: nothing is recorded in the audit log");
+            skerry_audit::Policy::default()
+        }
+    };
+    let audit = skerry_kube::Audit::start(policy, settings.file.clone(), settings.mode)?;
+    Ok(Arc::new(audit))
 }
 
 /// Ends once the process is asked to stop.

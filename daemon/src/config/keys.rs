@@ -173,6 +173,34 @@ pub(crate) const KEYS: &[Key] = &[
         "auth-token",
         "etcd auth tokens: simple, or jwt,pub-key=..,priv-key=..,sign-method=..,ttl=.. [simple]",
     ),
+    text(
+        "audit-log-path",
+        "file that requests to the API are recorded in, '-' for standard output [none]",
+    ),
+    text(
+        "audit-policy-file",
+        "audit.k8s.io/v1 Policy that says which are, and how much of them [nothing is recorded]",
+    ),
+    text(
+        "audit-log-mode",
+        "batch, blocking or blocking-strict: whether requests wait for their record [blocking]",
+    ),
+    text(
+        "audit-log-maxsize",
+        "megabytes at which another file is begun [10]",
+    ),
+    text(
+        "audit-log-maxbackup",
+        "older files that are kept, 0 for all [10]",
+    ),
+    text(
+        "audit-log-maxage",
+        "days that they are kept for, 0 for ever [30]",
+    ),
+    list(
+        "kube-apiserver-arg",
+        "the settings above as K3s has them, such as audit-log-path=/x",
+    ),
     switch("debug", "log more"),
 ];
 

@@ -3,11 +3,13 @@
 //! Invariant: a [`Settings`] holds no value that start-up would have to refuse; every error names
 //! the flag, the variable, or the file and line that said it.
 
+mod audit;
 mod file;
 mod keys;
 mod layers;
 mod parse;
 mod settings;
 
+pub(crate) use audit::AuditSettings;
 pub(crate) use keys::{KEYS, Kind};
 pub(crate) use settings::Settings;

@@ -8,6 +8,7 @@ use skerry_consensus::FlushPolicy;
 use skerry_etcd::TokenOptions;
 use skerry_kube::{NodePorts, ServiceNetwork};
 
+use super::audit::{self, AuditSettings};
 use super::file;
 use super::layers::{self, LayerError, Layers, Origin, Value};
 use super::parse;
@@ -65,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) election: Duration,
     /// etcd's `--auth-token`.
     pub(crate) auth_token: TokenOptions,
+    /// Where requests are recorded, if they are.
+    pub(crate) audit: Option<AuditSettings>,
     pub(crate) debug: bool,
 }
 
@@ -203,6 +206,7 @@ impl Settings {
                     text.parse().map_err(|error| format!("{error}"))
                 })?
                 .unwrap_or_default(),
+            audit: audit::audit(given)?,
             debug: given.switch("debug")?,
         })
     }
@@ -239,20 +243,20 @@ impl Settings {
     }
 }
 
-struct Given(Layers);
+pub(super) struct Given(Layers);
 
 impl Given {
     fn value(&self, name: &'static str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    fn text(&self, name: &'static str) -> Option<&str> {
+    pub(super) fn text(&self, name: &'static str) -> Option<&str> {
         self.value(name)
             .and_then(|value| value.values.first())
             .map(String::as_str)
     }
 
-    fn list(&self, name: &'static str) -> Vec<String> {
+    pub(super) fn list(&self, name: &'static str) -> Vec<String> {
         self.value(name)
             .map(|value| value.values.clone())
             .unwrap_or_default()
@@ -277,7 +281,7 @@ impl Given {
         Ok(self.parsed(name, parse::switch)?.unwrap_or(false))
     }
 
-    fn check(
+    pub(super) fn check(
         &self,
         name: &'static str,
         check: impl FnOnce() -> Result<(), String>,
@@ -285,7 +289,7 @@ impl Given {
         check().map_err(|what| self.error(name, what))
     }
 
-    fn error(&self, name: &'static str, what: String) -> ConfigError {
+    pub(super) fn error(&self, name: &'static str, what: String) -> ConfigError {
         let origin = self
             .value(name)
             .map_or_else(|| Origin::Flag(name.into()), |v| v.origin.clone());

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use skerry_health::Health;
 use skerry_rbac::{Attributes, Decision, Policies, Target, User};
 
+use crate::audit::Trail;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::nodes;
@@ -35,6 +36,7 @@ pub(crate) fn authorize(
     user: &User,
     info: &RequestInfo,
     query: &Query,
+    trail: &mut Trail<'_>,
 ) -> Result<(), ApiError> {
     // Probes come before there are roles, and whatever the roles say.
     if !info.is_resource && Health::is_sum(&info.path) {
@@ -42,6 +44,7 @@ pub(crate) fn authorize(
     }
     let wanted = attributes(user, info);
     let decision = engine.decide(policies, &wanted, &nodes::selected(query));
+    trail.decided(&decision);
     let permitted = judge(decision, &wanted);
     match user::is_anonymous(user) {
         // Whoever has not said who it is may see what is public, and nothing of any resource.

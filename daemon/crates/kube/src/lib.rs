@@ -13,6 +13,7 @@
 mod admission;
 mod admit;
 mod answer;
+mod audit;
 mod authenticate;
 mod authorize;
 mod call;
@@ -55,7 +56,9 @@ mod user;
 mod verbs;
 
 pub use answer::Body;
+pub use audit::Audit;
 pub use error::ApiError;
 pub use server::{Api, Options};
 pub use services::{NodePorts, ServiceNetwork};
 pub use storage::{Datastore, Leadership, Pending};
+pub use tokens::ServiceKeyError;

@@ -13,6 +13,7 @@ use skerry_health::Health;
 use skerry_listen::Peer;
 
 use crate::answer::{self, Answer, Body, gzip};
+use crate::audit::{Audit, Trail};
 use crate::authorize::authorize;
 use crate::call::Call;
 use crate::engine::Engine;
@@ -26,7 +27,7 @@ use crate::query::Query;
 use crate::route::{RequestInfo, route};
 use crate::services::{NodePorts, ServiceNetwork};
 use crate::storage::{Datastore, Storage};
-use crate::tokens::Tokens;
+use crate::tokens::{ServiceKeyError, Tokens};
 use crate::{controllers, decode, health, openapi, registry, roles, user};
 
 /// What can be set.
@@ -48,6 +49,8 @@ pub struct Options {
     pub memory_budget: u64,
     /// The checks of the server that this is part of; those of the API are added.
     pub health: Health,
+    /// Where requests are recorded, if they are.
+    pub audit: Option<Arc<Audit>>,
 }
 
 /// Who issues service account tokens: upstream's name for a cluster's own API server.
@@ -66,24 +69,28 @@ struct Inner {
 
 impl Api {
     /// Serves the state of `datastore`. Needs a runtime, on which its own tasks run.
-    pub fn start(datastore: Arc<dyn Datastore>, options: Options) -> Api {
+    ///
+    /// # Errors
+    /// The key of service account tokens is none.
+    pub fn start(datastore: Arc<dyn Datastore>, options: Options) -> Result<Api, ServiceKeyError> {
         let storage = Storage::new(datastore);
         let tokens = options
             .service_key
             .as_deref()
-            .and_then(|pem| Tokens::new(pem, ISSUER));
+            .map(|pem| Tokens::new(pem, ISSUER))
+            .transpose()?;
         let engine = Engine::new(storage, skerry_schema::built_in(), tokens, &options);
         health::add(&engine, &options.health);
         let metrics = Arc::clone(&engine.metrics);
         let memory_budget = options.memory_budget;
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
-        Api(Arc::new(Inner {
+        Ok(Api(Arc::new(Inner {
             engine,
             options,
             inflight: Inflight::new(memory_budget, &metrics),
             metrics,
-        }))
+        })))
     }
 
     /// Answers one request.
@@ -94,7 +101,14 @@ impl Api {
     {
         let (head, mut body) = request.into_parts();
         let mut measure = Measure::new(&self.0.metrics);
-        let response = self.answer_to(peer, &head, &mut body, &mut measure).await;
+        let mut trail = Trail::begin(self.0.options.audit.as_ref(), peer, &head);
+        let answered = self.answer_to(peer, &head, &mut body, &mut measure, &mut trail);
+        let response = answered.await;
+        let response = trail.answered(response).await;
+        let response = match !measure.is_long_running() && gzip::takes_gzip(&head.headers) {
+            true => gzip::offer(response).await,
+            false => response,
+        };
         decode::drain(&mut body).await;
         measure.sending(response)
     }
@@ -105,6 +119,7 @@ impl Api {
         head: &Parts,
         body: &mut B,
         measure: &mut Measure,
+        trail: &mut Trail<'_>,
     ) -> Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + Unpin,
@@ -124,7 +139,11 @@ impl Api {
 
         let metrics = &self.0.metrics;
         let info = route(&head.method, head.uri.path(), &query);
-        let user = match self.0.engine.authenticate(peer, &head.headers) {
+        let authenticated = self.0.engine.authenticate(peer, &head.headers);
+        if let Err(error) = trail.received(authenticated.as_ref().ok(), &info).await {
+            return answer::refuse(&error, error_form, &[]);
+        }
+        let user = match authenticated {
             Ok(user) => user,
             Err(error) => {
                 metrics.authentication.refused.increment();
@@ -141,7 +160,8 @@ impl Api {
         let permitted = {
             let policies = self.0.engine.roles.policies();
             impersonate(&policies, user, &head.headers).and_then(|user| {
-                authorize(&self.0.engine, &policies, &user, &info, &query).map(|()| user)
+                trail.acts_as(&user);
+                authorize(&self.0.engine, &policies, &user, &info, &query, trail).map(|()| user)
             })
         };
         let user = match permitted {
@@ -181,15 +201,9 @@ impl Api {
         };
         decode::media_type(&head.headers).clone_into(&mut call.media_type);
         user_agent.clone_into(&mut call.user_agent);
-        let answered = self.perform(call, body, measure).await;
+        let answered = self.perform(call, body, measure, trail).await;
         match answered {
-            Ok((answer, call)) => {
-                let response = answer::respond(answer, call.form, &call.warnings());
-                match !measure.is_long_running() && gzip::takes_gzip(&head.headers) {
-                    true => gzip::offer(response).await,
-                    false => response,
-                }
-            }
+            Ok((answer, call)) => answer::respond(answer, call.form, &call.warnings()),
             Err(error) => answer::refuse(&error, error_form, &[]),
         }
     }
@@ -303,6 +317,7 @@ impl Api {
         mut call: Call,
         body: B,
         measure: &mut Measure,
+        trail: &mut Trail<'_>,
     ) -> Result<(Answer, Call), ApiError>
     where
         B: HttpBody<Data = Bytes> + Send,
@@ -317,6 +332,7 @@ impl Api {
         let _room = inflight.room(length, &call.user).await;
         let _room = _room.inspect_err(|_| measure.dropped())?;
         call.body = decode::read(body).await?;
+        trail.sent(&call);
         let engine = &self.0.engine;
         if call.resource.kind == "Binding" {
             engine.bind_by_name(&mut call)?;

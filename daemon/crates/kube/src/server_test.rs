@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use skerry_listen::Peer;
 
+mod audit;
 mod protobuf;
 mod shapes;
 
@@ -27,6 +28,10 @@ struct Server {
 impl Server {
     /// Serves, with all that the leader makes at the start.
     async fn start() -> Server {
+        Server::start_with(None).await
+    }
+
+    async fn start_with(audit: Option<Arc<crate::Audit>>) -> Server {
         let store = Local::new();
         let options = Options {
             port: 6443,
@@ -37,8 +42,9 @@ impl Server {
             authority: String::new(),
             memory_budget: 64 << 20,
             health: skerry_health::Health::default(),
+            audit,
         };
-        let api = Api::start(Arc::clone(&store) as _, options);
+        let api = Api::start(Arc::clone(&store) as _, options).unwrap();
         let server = Server { api, store };
         let last = "/api/v1/namespaces/kube-node-lease/serviceaccounts/default";
         server

@@ -28,13 +28,21 @@ pub(crate) struct Tokens {
     audiences: Vec<String>,
 }
 
+/// A key that cannot sign service account tokens.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "not a private key of PKCS#8 in PEM, ECDSA P-256 or RSA, that can sign service account tokens"
+)]
+pub struct ServiceKeyError;
+
 impl Tokens {
     /// With a private key as PEM (PKCS#8).
-    pub(crate) fn new(pem: &str, issuer: &str) -> Option<Tokens> {
+    pub(crate) fn new(pem: &str, issuer: &str) -> Result<Tokens, ServiceKeyError> {
         let lines = pem.lines().filter(|line| !line.starts_with("-----"));
-        let der = STANDARD.decode(lines.collect::<String>().trim()).ok()?;
-        let key = SigningKey::from_pkcs8(&der).ok()?;
-        Some(Tokens {
+        let der = STANDARD.decode(lines.collect::<String>().trim());
+        let key = SigningKey::from_pkcs8(&der.map_err(|_| ServiceKeyError)?);
+        let key = key.map_err(|_| ServiceKeyError)?;
+        Ok(Tokens {
             keys: Keys::new(key, Vec::new()),
             issuer: issuer.to_owned(),
             audiences: vec![issuer.to_owned()],

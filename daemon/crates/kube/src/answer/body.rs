@@ -28,7 +28,7 @@ pub enum Body {
 }
 
 /// See [`Body::Parts`].
-pub struct Streamed(pub(super) Parts);
+pub struct Streamed(pub(crate) Parts);
 
 impl Body {
     pub(crate) fn parts(
