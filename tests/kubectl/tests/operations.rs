@@ -86,12 +86,14 @@ async fn metrics_count_what_kubectl_does_for_those_who_may_read_them() {
     servers.ok(&["create", "secret", "generic", "b", "--dry-run=server"]);
     let watch = servers.background(&["get", "secrets", "-w"]);
     watch.line_with("a ");
+    servers.ok(&["create", "secret", "generic", "c"]);
+    watch.line_with("c ");
     let text = servers.ok(&["get", "--raw=/metrics"]);
     let labels = r#"dry_run="",group="",version="v1",resource="secrets",subresource="",scope="resource",component="apiserver""#;
     for line in [
-        format!(r#"apiserver_request_total{{verb="POST",{labels},code="201"}} 1"#),
+        format!(r#"apiserver_request_total{{verb="POST",{labels},code="201"}} 2"#),
         format!(r#"apiserver_request_duration_seconds_bucket{{verb="GET",{labels},le="+Inf"}} 1"#),
-        format!(r#"apiserver_request_duration_seconds_count{{verb="POST",{labels}}} 1"#),
+        format!(r#"apiserver_request_duration_seconds_count{{verb="POST",{labels}}} 2"#),
         format!(
             r#"apiserver_request_total{{verb="POST",{},code="201"}} 1"#,
             labels.replace("dry_run=\"\"", "dry_run=\"All\"")
@@ -101,7 +103,7 @@ async fn metrics_count_what_kubectl_does_for_those_who_may_read_them() {
         r#"apiserver_resource_objects{group="apps",resource="deployments"} 0"#.into(),
         r#"apiserver_current_inflight_requests{request_kind="mutating"} 0"#.into(),
         "# TYPE apiserver_request_sli_duration_seconds histogram".into(),
-        "# TYPE apiserver_watch_events_total counter".into(),
+        r#"apiserver_watch_events_total{group="",version="v1",resource="secrets"} 1"#.into(),
         "# TYPE process_resident_memory_bytes gauge".into(),
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -207,12 +207,14 @@ impl Watching {
             piece.extend_from_slice(b"{\"type\":\"ADDED\",\"object\":");
             if self.filter.is_everything() && self.encoder.splice(&stored, false, &mut piece) {
                 piece.extend_from_slice(b"}\n");
+                self.sent.increment();
                 continue;
             }
             piece.truncate(before);
             let object = engine::present(&self.encoder.resource, &stored)?;
             if self.filter.matches(&object) {
                 piece.extend(self.event("ADDED", object));
+                self.sent.increment();
             }
         }
         Ok(piece)
@@ -228,7 +230,6 @@ impl Watching {
             let shared = self.shared_key(change);
             if let Some(frame) = shared.as_ref().and_then(|key| self.engine.frames.get(key)) {
                 frames.push(frame);
-                self.sent.increment();
             } else if let Some((kind, object)) = self.judge(change)? {
                 let frame = Bytes::from(self.event(kind, object));
                 if let Some(key) = shared {
@@ -237,6 +238,7 @@ impl Watching {
                 frames.push(frame);
             }
         }
+        self.sent.add(frames.len() as u64);
         // One is sent as it is: all its watchers share it.
         Ok(match frames.len() {
             1 => frames.swap_remove(0),
@@ -293,13 +295,13 @@ impl Watching {
     }
 
     fn event(&mut self, kind: &str, object: Value) -> Vec<u8> {
-        self.sent.increment();
         let shaped = self.encoder.event(object, self.first);
         self.first = false;
         frame(self.encoder.form, kind, &shaped)
     }
 
     fn bookmark(&mut self, revision: i64, ends_initial: bool) -> Vec<u8> {
+        self.sent.increment();
         let resource = &self.encoder.resource;
         let mut metadata = json!({"resourceVersion": revision.to_string()});
         if ends_initial {
