@@ -98,3 +98,84 @@ fn all_there(engine: &Engine, places: &[Place]) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::storage::Storage;
+    use crate::storage::local::Local;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn server(leadership: Leadership) -> (Arc<Local>, Arc<Engine>, Health) {
+        let store = Local::new();
+        store.set_leadership(leadership);
+        let health = Health::default();
+        let options = crate::server_test::options(health.clone());
+        let storage = Storage::new(Arc::clone(&store) as _);
+        let engine = Engine::new(storage, skerry_schema::built_in(), None, &options);
+        add(&engine, &health);
+        (store, engine, health)
+    }
+
+    async fn failing(health: &Health, path: &str) -> Vec<String> {
+        let report = health.answer(path, "verbose").await.unwrap();
+        let lines = report.text.lines();
+        let failed = lines.filter_map(|line| line.strip_prefix("[-]")?.split(' ').next());
+        failed.map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn a_server_is_ready_once_what_every_cluster_starts_with_is_there() {
+        let (store, engine, health) = server(Leadership::Nobody);
+        let hooks = [
+            "poststarthook/start-system-namespaces-controller",
+            "poststarthook/rbac/bootstrap-roles",
+            "poststarthook/bootstrap-controller",
+        ];
+        assert_eq!(failing(&health, "/healthz").await, hooks);
+        assert_eq!(failing(&health, "/readyz").await[0], "informer-sync");
+        assert_eq!(
+            failing(&health, "/livez").await,
+            [""; 0],
+            "a restart would not help"
+        );
+
+        store.set_leadership(Leadership::Here);
+        let controllers = tokio::spawn(crate::controllers::run(Arc::clone(&engine)));
+        let roles = tokio::spawn(crate::roles::follow(engine));
+        let ready = async {
+            while !failing(&health, "/readyz").await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready).await.unwrap();
+        // What was there once is there for good, whoever leads.
+        store.set_leadership(Leadership::Nobody);
+        assert_eq!(failing(&health, "/readyz").await, [""; 0]);
+        controllers.abort();
+        roles.abort();
+    }
+
+    #[tokio::test]
+    async fn a_leader_is_not_ready_before_it_has_made_all_roles() {
+        let (store, engine, health) = server(Leadership::Elsewhere);
+        for (plural, name) in ROLES {
+            let resource = engine.registry.find(GROUP, "v1", plural).unwrap();
+            let key = registry::key(resource, "", name);
+            let write = crate::storage::Write::Put("{}".into(), 0);
+            engine.storage.write(&key, 0, write).await.unwrap();
+        }
+        let hook = "/readyz/poststarthook/rbac/bootstrap-roles";
+        store.set_leadership(Leadership::Here);
+        assert_eq!(health.answer(hook, "").await.unwrap().status, 500);
+        engine.bootstrapped.store(true, Ordering::Relaxed);
+        assert_eq!(health.answer(hook, "").await.unwrap().status, 200);
+
+        let (store, _, follower) = server(Leadership::Elsewhere);
+        assert_eq!(follower.answer(hook, "").await.unwrap().status, 500);
+        drop(store);
+    }
+}

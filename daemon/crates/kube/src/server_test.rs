@@ -25,6 +25,21 @@ struct Server {
     store: Arc<Local>,
 }
 
+/// What a server of these tests is told.
+pub(crate) fn options(health: skerry_health::Health) -> Options {
+    Options {
+        port: 6443,
+        services: crate::ServiceNetwork::parse("10.43.0.0/16").unwrap(),
+        node_ports: crate::NodePorts::default(),
+        server_address: "127.0.0.1:6443".into(),
+        service_key: None,
+        authority: String::new(),
+        memory_budget: 64 << 20,
+        health,
+        audit: None,
+    }
+}
+
 impl Server {
     /// Serves, with all that the leader makes at the start.
     async fn start() -> Server {
@@ -34,15 +49,8 @@ impl Server {
     async fn start_with(audit: Option<Arc<crate::Audit>>) -> Server {
         let store = Local::new();
         let options = Options {
-            port: 6443,
-            services: crate::ServiceNetwork::parse("10.43.0.0/16").unwrap(),
-            node_ports: crate::NodePorts::default(),
-            server_address: "127.0.0.1:6443".into(),
-            service_key: None,
-            authority: String::new(),
-            memory_budget: 64 << 20,
-            health: skerry_health::Health::default(),
             audit,
+            ..options(skerry_health::Health::default())
         };
         let api = Api::start(Arc::clone(&store) as _, options).unwrap();
         let server = Server { api, store };
