@@ -12,6 +12,7 @@ use crate::decode;
 use crate::error::ApiError;
 use crate::events::EventLease;
 use crate::frames::Frames;
+use crate::limits::{FRAMES_BYTES_MAX, FRAMES_MAX, RUNS_BYTES_MAX, RUNS_MAX};
 use crate::metrics::Metrics;
 use crate::object;
 use crate::registry::{self, Registry};
@@ -39,6 +40,8 @@ pub(crate) struct Engine {
     pub(crate) event_lease: EventLease,
     /// Events for other watchers.
     pub(crate) frames: Frames,
+    /// Runs of them.
+    pub(crate) runs: Frames,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// This member has led, and has made what every cluster starts with.
@@ -74,7 +77,8 @@ impl Engine {
             node_ports: options.node_ports,
             api_port: options.port,
             event_lease: EventLease::default(),
-            frames: Frames::default(),
+            frames: Frames::new(FRAMES_MAX, FRAMES_BYTES_MAX),
+            runs: Frames::new(RUNS_MAX, RUNS_BYTES_MAX),
             metrics: Arc::default(),
             bootstrapped: AtomicBool::new(false),
         })

@@ -1,22 +1,24 @@
-//! Events that were encoded a moment ago, for the next watcher of the same objects.
+//! What was encoded a moment ago, for the next watcher of the same objects: single events, and all
+//! that happened in a range since a watcher was told last.
 //!
-//! A thousand watchers of a namespace cost one encoding. Invariant: it is a cache, bounded in
+//! A thousand watchers of a namespace cost one encoding, and hold the same bytes. Invariant: it is a cache, bounded in
 //! bytes and in number, and may be empty.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use skerry_store::KeyRange;
 
-use crate::limits::{FRAMES_BYTES_MAX, FRAMES_MAX};
-
-/// Which event, for whom.
+/// Which events, for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FrameKey {
-    /// The revision that it is of.
-    pub(crate) revision: i64,
-    /// Where its object is kept.
-    pub(crate) key: Bytes,
+    /// From this revision on.
+    pub(crate) from: i64,
+    /// Up to, but without, this one.
+    pub(crate) next: i64,
+    /// Where their objects are kept.
+    pub(crate) range: KeyRange,
     /// Under which version its watchers see it.
     pub(crate) api_version: Arc<str>,
     /// Whether only the metadata is wanted.
@@ -25,19 +27,47 @@ pub(crate) struct FrameKey {
     pub(crate) protobuf: bool,
 }
 
+/// Encoded events, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) bytes: Bytes,
+    /// How many they are.
+    pub(crate) events: u64,
+}
+
+impl Run {
+    pub(crate) fn new(bytes: &Bytes, events: u64) -> Run {
+        Run {
+            bytes: bytes.clone(),
+            events,
+        }
+    }
+}
+
 /// See the module.
-#[derive(Default)]
-pub(crate) struct Frames(Mutex<Held>);
+pub(crate) struct Frames {
+    held: Mutex<Held>,
+    count_max: usize,
+    bytes_max: usize,
+}
 
 #[derive(Default)]
 struct Held {
-    frames: VecDeque<(FrameKey, Bytes)>,
+    frames: VecDeque<(FrameKey, Run)>,
     bytes: usize,
 }
 
 impl Frames {
-    pub(crate) fn get(&self, wanted: &FrameKey) -> Option<Bytes> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn new(count_max: usize, bytes_max: usize) -> Frames {
+        Frames {
+            held: Mutex::default(),
+            count_max,
+            bytes_max,
+        }
+    }
+
+    pub(crate) fn get(&self, wanted: &FrameKey) -> Option<Run> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         // The newest are asked for most.
         let mut frames = held.frames.iter().rev();
         frames
@@ -45,15 +75,15 @@ impl Frames {
             .map(|(_, frame)| frame.clone())
     }
 
-    pub(crate) fn keep(&self, key: FrameKey, frame: Bytes) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.bytes += frame.len();
+    pub(crate) fn keep(&self, key: FrameKey, frame: Run) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.bytes += frame.bytes.len();
         held.frames.push_back((key, frame));
-        while held.frames.len() > FRAMES_MAX || held.bytes > FRAMES_BYTES_MAX {
+        while held.frames.len() > self.count_max || held.bytes > self.bytes_max {
             let Some((_, oldest)) = held.frames.pop_front() else {
                 return;
             };
-            held.bytes -= oldest.len();
+            held.bytes -= oldest.bytes.len();
         }
     }
 }
@@ -61,11 +91,13 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{FRAMES_BYTES_MAX, FRAMES_MAX};
 
     fn key(revision: i64) -> FrameKey {
         FrameKey {
-            revision,
-            key: Bytes::from_static(b"/registry/pods/a/b"),
+            from: revision,
+            next: revision + 1,
+            range: KeyRange::Key(Bytes::from_static(b"/registry/pods/a/b")),
             api_version: "v1".into(),
             partial: false,
             protobuf: false,
@@ -74,14 +106,14 @@ mod tests {
 
     #[test]
     fn the_oldest_go_when_there_are_too_many_or_they_are_too_large() {
-        let frames = Frames::default();
-        let small = Bytes::from_static(b"{}");
+        let frames = Frames::new(FRAMES_MAX, FRAMES_BYTES_MAX);
+        let small = Run::new(&Bytes::from_static(b"{}"), 1);
         for revision in 0..=FRAMES_MAX as i64 {
             frames.keep(key(revision), small.clone());
         }
         assert_eq!(frames.get(&key(0)), None);
         assert_eq!(frames.get(&key(1)), Some(small));
-        let large = Bytes::from(vec![b' '; FRAMES_BYTES_MAX]);
+        let large = Run::new(&vec![b' '; FRAMES_BYTES_MAX].into(), 1);
         frames.keep(key(9_999), large);
         assert!(frames.get(&key(9_999)).is_some());
         assert_eq!(frames.get(&key(1)), None);

@@ -29,6 +29,10 @@ pub const QUERY_BYTES_MAX: usize = 16 << 10;
 /// Bytes of objects that a list reads at once.
 pub const LIST_CHUNK_BYTES: usize = 64 << 10;
 
+/// Bytes of objects that a watch reads at once before the changes: many watches begin together when
+/// a server has come back.
+pub const WATCH_INITIAL_BYTES: usize = 16 << 10;
+
 /// Bytes of a list as protobuf, which has to be made as a whole before it is sent: a longer one is
 /// sent as JSON.
 pub const LIST_PROTOBUF_BYTES_MAX: usize = 4 << 20;
@@ -117,6 +121,13 @@ pub const FRAMES_MAX: usize = 64;
 
 /// Bytes of such events.
 pub const FRAMES_BYTES_MAX: usize = 1 << 20;
+
+/// Runs of events that are held for other watchers: those that were told last of the same one are
+/// told next one after the other.
+pub const RUNS_MAX: usize = 8;
+
+/// Bytes of such runs.
+pub const RUNS_BYTES_MAX: usize = 256 << 10;
 
 /// The ports on nodes that Services may have: upstream's default range.
 pub const NODE_PORT_MIN: u16 = 30_000;

@@ -31,8 +31,9 @@ pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// Bytes that all streams of a connection together may send before they are read.
 pub const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 
-/// Bytes of answers that one stream holds for a client that does not read.
-pub const STREAM_SEND_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of answers that one stream holds for a client that does not read, besides the piece that
+/// goes beyond it.
+pub const STREAM_SEND_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes of frames that a connection gathers before it sends them: two TLS records, one system call.
 pub const GATHERED_BYTES_MAX: usize = 32 * 1024;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use http_body_util::BodyExt;
 use tokio::task::JoinHandle;
 
@@ -37,13 +37,16 @@ const DEADLINE: Duration = Duration::from_secs(60);
 struct Shared {
     /// When each write was begun: nanoseconds after the start.
     begun: Vec<AtomicU64>,
+    /// When each was answered.
+    answered: Vec<AtomicU64>,
     counting: AtomicBool,
     over: AtomicBool,
     written: AtomicUsize,
     failed: AtomicUsize,
     /// Bytes that all watchers have read while it counted.
     read: AtomicUsize,
-    latencies_us: Mutex<Vec<u32>>,
+    /// What sampled watchers have read: the write's number, and when.
+    heard: Mutex<Vec<(usize, u64)>>,
 }
 
 pub(crate) async fn run(
@@ -66,6 +69,9 @@ pub(crate) async fn run(
     let seconds = (settings.window + WARM_UP).as_secs() as usize + 30;
     let shared = Arc::new(Shared {
         begun: (0..settings.rate * seconds)
+            .map(|_| AtomicU64::default())
+            .collect(),
+        answered: (0..settings.rate * seconds)
             .map(|_| AtomicU64::default())
             .collect(),
         ..Shared::default()
@@ -126,22 +132,31 @@ pub(crate) async fn run(
     all_open(&mut watchers).await?;
     watchers.iter().for_each(|one| one.abort());
 
-    let mut latencies = std::mem::take(
-        &mut *shared
-            .latencies_us
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner),
-    );
-    latencies.sort_unstable();
-    let ms = |share| f64::from(percentile(&latencies, share)) / 1000.0;
+    let heard = shared.heard.lock().unwrap_or_else(PoisonError::into_inner);
+    let after = |times: &[AtomicU64]| {
+        let took = |(write, at): &(usize, u64)| {
+            let since = at.saturating_sub(times[*write].load(Ordering::Relaxed)) / 1000;
+            u32::try_from(since).unwrap_or(u32::MAX)
+        };
+        let mut all: Vec<u32> = heard.iter().map(took).collect();
+        all.sort_unstable();
+        all
+    };
+    let (latencies, after_answers) = (after(&shared.begun), after(&shared.answered));
+    let ms = |sorted: &[u32], share| f64::from(percentile(sorted, share)) / 1000.0;
     let read = shared.read.load(Ordering::Relaxed) as f64;
     report.figure(&format!("{name}.writes_per_s"), written as f64 / window);
     let sampled = latencies.len() as f64;
     report.figure(&format!("{name}.sampled_events_per_s"), sampled / window);
     report.figure(&format!("{name}.mib_read_per_s"), read / window / MIB);
-    report.figure(&format!("{name}.p50_ms"), ms(0.50));
-    report.figure(&format!("{name}.p99_ms"), ms(0.99));
-    report.figure(&format!("{name}.max_ms"), ms(1.0));
+    for (share, text) in [(0.50, "p50"), (0.99, "p99"), (1.0, "max")] {
+        report.figure(&format!("{name}.{text}_ms"), ms(&latencies, share));
+    }
+    // Without what the disk and the queue before it took.
+    for (share, text) in [(0.50, "p50"), (0.99, "p99")] {
+        let figure = format!("{name}.after_answer.{text}_ms");
+        report.figure(&figure, ms(&after_answers, share));
+    }
     report.figure(&format!("{name}.server_cpu_cores"), spent.cpu_s / window);
     report.figure(
         &format!("{name}.driver_cpu_cores"),
@@ -198,17 +213,13 @@ async fn watch(
         }
         line.extend_from_slice(data);
         while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
-            let begun = number(&line[..end]).and_then(|at| shared.begun.get(at));
-            if let Some(begun) = begun
+            let write = number(&line[..end]).filter(|write| *write < shared.begun.len());
+            if let Some(write) = write
                 && shared.counting.load(Ordering::Relaxed)
             {
                 let now = epoch.elapsed().as_nanos() as u64;
-                let took = now.saturating_sub(begun.load(Ordering::Relaxed)) / 1000;
-                let mut all = shared
-                    .latencies_us
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                all.push(u32::try_from(took).unwrap_or(u32::MAX));
+                let mut heard = shared.heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.push((write, now));
             }
             line.drain(..=end);
         }
@@ -242,13 +253,12 @@ async fn write(
         if shared.over.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let begun = shared
-            .begun
-            .get(number)
-            .context("every write has a place")?;
+        let (begun, answered) = (&shared.begun[number], &shared.answered[number]);
         begun.store(epoch.elapsed().as_nanos() as u64, Ordering::Relaxed);
         let call = objects::update(NAMESPACE, &name(number % OBJECTS), bytes, number);
-        match client.exchange(call).await {
+        let outcome = client.exchange(call).await;
+        answered.store(epoch.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        match outcome {
             Ok(_) => shared.written.fetch_add(1, Ordering::Relaxed),
             Err(_) => shared.failed.fetch_add(1, Ordering::Relaxed),
         };

@@ -45,13 +45,18 @@ impl Listing {
 
     /// The next keys; none at the end.
     pub(crate) fn next_chunk(&mut self) -> Result<Vec<Stored>, StorageError> {
+        self.next_bytes(LIST_CHUNK_BYTES)
+    }
+
+    /// The next keys, until their objects have so many bytes; none at the end.
+    pub(crate) fn next_bytes(&mut self, bytes_max: usize) -> Result<Vec<Stored>, StorageError> {
         if self.since.elapsed() > LIST_VIEW_TIME_MAX {
             let view = self.reader.view()?;
             let chunks = view.range_chunks(self.rest.clone(), self.revision);
             self.chunks = chunks.map_err(|error| StorageError::at(self.revision, error))?;
             self.since = Instant::now();
         }
-        let kvs = self.chunks.next_chunk(LIST_CHUNK_BYTES)?;
+        let kvs = self.chunks.next_chunk(bytes_max)?;
         if let Some(last) = kvs.last() {
             self.rest = after(&last.key, &self.rest);
         }

@@ -27,7 +27,7 @@ pub use datastore::{Datastore, Leadership, Pending};
 pub(crate) use error::StorageError;
 pub(crate) use hub::Hub;
 pub(crate) use list::Listing;
-pub(crate) use watch::{Change, Cursor};
+pub(crate) use watch::{Batch, Change, Cursor};
 
 use crate::limits::{ELECTION_TIME_MAX, LINEARIZE_TIME_MAX};
 

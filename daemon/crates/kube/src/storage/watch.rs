@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use skerry_proto::mvccpb;
 use skerry_proto::mvccpb::event::EventType;
-use skerry_store::{ApplyError, KeyRange, QueryError, Reader, Since};
+use skerry_store::{ApplyError, KeyRange, QueryError, Reader, Revision, Since};
 
 use super::hub::{Hub, Place};
 use super::{StorageError, Stored};
@@ -70,6 +70,11 @@ impl Cursor {
 
     /// The changes that come next; empty where there only seemed to be some.
     pub(crate) async fn next(&mut self) -> Result<Vec<Change>, StorageError> {
+        Ok(self.next_batch().await?.changes())
+    }
+
+    /// As [`Cursor::next`], before it is looked at.
+    pub(crate) async fn next_batch(&mut self) -> Result<Batch, StorageError> {
         if !self.behind {
             let due = std::future::poll_fn(|cx| self.poll_due(cx)).await;
             self.next = self.next.max(due);
@@ -99,43 +104,59 @@ impl Cursor {
         }
     }
 
-    fn read(&mut self) -> Result<Vec<Change>, StorageError> {
-        let mut changes = Vec::new();
-        match self.reader.ring().since(self.next, WATCH_REVISIONS_MAX) {
-            Since::Revisions(revisions) => {
+    fn read(&mut self) -> Result<Batch, StorageError> {
+        let from = self.next;
+        let revisions = match self.reader.ring().since(from, WATCH_REVISIONS_MAX) {
+            Since::Revisions(mut revisions) => {
                 self.behind = revisions.len() == WATCH_REVISIONS_MAX;
                 let mut bytes = 0;
-                for revision in &revisions {
-                    if bytes > WATCH_BATCH_BYTES {
-                        self.behind = true;
-                        break;
-                    }
+                let fits = revisions.iter().take_while(|revision| {
+                    let fits = bytes <= WATCH_BATCH_BYTES;
                     bytes += revision.bytes();
-                    self.take(&revision.events, &mut changes);
-                    self.next = revision.revision + 1;
+                    fits
+                });
+                let count = fits.count();
+                self.behind |= count < revisions.len();
+                revisions.truncate(count);
+                if let Some(last) = revisions.last() {
+                    self.next = last.revision + 1;
                 }
+                revisions
             }
             Since::FellOff => {
                 let view = self.reader.view()?;
-                let history = view.events(self.next, &self.range, WATCH_HISTORY_BYTES);
+                let history = view.events(from, &self.range, WATCH_HISTORY_BYTES);
                 let history = history.map_err(|error| match error {
-                    QueryError::Refused(ApplyError::Compacted) => {
-                        StorageError::Compacted(self.next)
-                    }
-                    error => StorageError::at(self.next, error),
+                    QueryError::Refused(ApplyError::Compacted) => StorageError::Compacted(from),
+                    error => StorageError::at(from, error),
                 })?;
-                for revision in &history.revisions {
-                    self.take(&revision.events, &mut changes);
-                }
-                self.next = self.next.max(history.next);
+                self.next = from.max(history.next);
                 self.behind = true;
+                history.revisions.into_iter().map(Arc::new).collect()
             }
-        }
-        Ok(changes)
+        };
+        Ok(Batch {
+            from,
+            next: self.next,
+            range: self.range.clone(),
+            revisions,
+        })
     }
+}
 
-    fn take(&self, events: &[mvccpb::Event], changes: &mut Vec<Change>) {
-        for event in events {
+/// What happened in a range from one revision up to, but without, another.
+pub(crate) struct Batch {
+    pub(crate) from: i64,
+    pub(crate) next: i64,
+    pub(crate) range: KeyRange,
+    /// With events of other ranges among them.
+    revisions: Vec<Arc<Revision>>,
+}
+
+impl Batch {
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for event in self.revisions.iter().flat_map(|one| &one.events) {
             let Some(kv) = &event.kv else {
                 continue;
             };
@@ -150,5 +171,6 @@ impl Cursor {
                 event: event.clone(),
             });
         }
+        changes
     }
 }

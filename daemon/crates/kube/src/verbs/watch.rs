@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
+use skerry_store::KeyRange;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::answer::body::Parts;
@@ -19,14 +20,14 @@ use crate::call::Call;
 use crate::engine::{self, Engine};
 use crate::error::ApiError;
 use crate::filter::Filter;
-use crate::frames::FrameKey;
-use crate::limits::{BOOKMARK_BEFORE_END, BOOKMARK_INTERVAL, WATCH_TIME_MIN};
+use crate::frames::{FrameKey, Run};
+use crate::limits::{BOOKMARK_BEFORE_END, BOOKMARK_INTERVAL, WATCH_INITIAL_BYTES, WATCH_TIME_MIN};
 use crate::metrics::EventCounter;
 use crate::negotiate::{Encoding, Form, Shape};
 use crate::object;
 use crate::options::ListOptions;
 use crate::registry;
-use crate::storage::{Change, Cursor, Listing, StorageError, Stored};
+use crate::storage::{Batch, Change, Cursor, Listing, StorageError, Stored};
 
 /// What a bookmark after the initial events says.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -162,7 +163,7 @@ impl Watching {
     async fn next_events(&mut self) -> Result<Bytes, ApiError> {
         while let Some(listing) = &mut self.initial {
             tokio::task::yield_now().await;
-            let chunk = listing.next_chunk()?;
+            let chunk = listing.next_bytes(WATCH_INITIAL_BYTES)?;
             let revision = listing.revision();
             let piece = self.initial_events(chunk, revision)?;
             if !piece.is_empty() {
@@ -182,8 +183,8 @@ impl Watching {
                     self.alarm.as_mut().reset(self.ends.min(self.next_bookmark));
                     return Ok(self.bookmark(self.cursor.progress(), false).into());
                 }
-                changes = self.cursor.next() => {
-                    let piece = self.events(changes)?;
+                batch = self.cursor.next_batch() => {
+                    let piece = self.events(batch)?;
                     if !piece.is_empty() {
                         return Ok(piece);
                     }
@@ -220,40 +221,52 @@ impl Watching {
         Ok(piece)
     }
 
-    fn events(&mut self, changes: Result<Vec<Change>, StorageError>) -> Result<Bytes, ApiError> {
-        let changes = changes.map_err(|error| match error {
+    fn events(&mut self, batch: Result<Batch, StorageError>) -> Result<Bytes, ApiError> {
+        let batch = batch.map_err(|error| match error {
             StorageError::Compacted(revision) => too_old(revision - 1, revision),
             other => other.into(),
         })?;
-        let mut frames = Vec::with_capacity(changes.len());
-        for change in &changes {
-            let shared = self.shared_key(change);
-            if let Some(frame) = shared.as_ref().and_then(|key| self.engine.frames.get(key)) {
-                frames.push(frame);
+        let run_key = self.shared_key(batch.from, batch.next, &batch.range);
+        if let Some(run) = run_key.as_ref().and_then(|key| self.engine.runs.get(key)) {
+            self.sent.add(run.events);
+            return Ok(run.bytes);
+        }
+        let mut frames = Vec::new();
+        for change in &batch.changes() {
+            let only = KeyRange::Key(change.key.clone());
+            let key = self.shared_key(change.revision, change.revision + 1, &only);
+            if let Some(frame) = key.as_ref().and_then(|key| self.engine.frames.get(key)) {
+                frames.push(frame.bytes);
             } else if let Some((kind, object)) = self.judge(change)? {
                 let frame = Bytes::from(self.event(kind, object));
-                if let Some(key) = shared {
-                    self.engine.frames.keep(key, frame.clone());
+                if let Some(key) = key {
+                    self.engine.frames.keep(key, Run::new(&frame, 1));
                 }
                 frames.push(frame);
             }
         }
-        self.sent.add(frames.len() as u64);
-        // One is sent as it is: all its watchers share it.
-        Ok(match frames.len() {
+        let events = frames.len() as u64;
+        self.sent.add(events);
+        let run: Bytes = match frames.len() {
+            0 => return Ok(Bytes::new()),
             1 => frames.swap_remove(0),
             _ => frames.concat().into(),
-        })
+        };
+        if let Some(key) = run_key {
+            self.engine.runs.keep(key, Run::new(&run, events));
+        }
+        Ok(run)
     }
 
-    /// Under which key others may have encoded the same event: not where a selector decides what
-    /// it is, nor where the form depends on what was sent before.
-    fn shared_key(&self, change: &Change) -> Option<FrameKey> {
+    /// Under which key others may have encoded the same events: not where a selector decides what
+    /// they are, nor where the form depends on what was sent before.
+    fn shared_key(&self, from: i64, next: i64, range: &KeyRange) -> Option<FrameKey> {
         let shape = self.encoder.form.shape;
         let shared = self.filter.is_everything() && !matches!(shape, Shape::Table(_));
         shared.then(|| FrameKey {
-            revision: change.revision,
-            key: change.key.clone(),
+            from,
+            next,
+            range: range.clone(),
             api_version: Arc::clone(&self.encoder.api_version),
             partial: shape == Shape::Partial,
             protobuf: self.encoder.form.encoding == Encoding::Protobuf,
