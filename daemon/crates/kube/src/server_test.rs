@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use skerry_listen::Peer;
 
 mod audit;
+mod crowd;
 mod protobuf;
 mod shapes;
 
