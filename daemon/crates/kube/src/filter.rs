@@ -110,9 +110,8 @@ fn selectable(resource: &Resource) -> Option<Selectable> {
 impl Filter {
     pub(crate) fn parse(query: &Query, resource: &Resource) -> Result<Filter, ApiError> {
         let refused = |error: &dyn std::fmt::Display| ApiError::bad_request(error.to_string());
-        let labels = labels::Selector::parse(query.get("labelSelector")).map_err(|error| {
-            ApiError::bad_request(format!("unable to parse requirement: {error}"))
-        })?;
+        let labels =
+            labels::Selector::parse(query.get("labelSelector")).map_err(|error| refused(&error))?;
         let fields =
             fields::Selector::parse(query.get("fieldSelector")).map_err(|error| refused(&error))?;
         let own = selectable(resource);
