@@ -424,11 +424,11 @@ fn parameters(parameters: &Value, path: &Path<'_>, errors: &mut Errors) {
 }
 
 pub(super) fn attributes_class(object: &Value, old: Option<&Value>, errors: &mut Errors) {
-    driver_name(
-        text(&object["driverName"]),
-        &Path::root("driverName"),
-        errors,
-    );
+    let path = Path::root("driverName");
+    if required_text(&object["driverName"], &path, errors) {
+        let driver = text(&object["driverName"]).to_lowercase();
+        qualified_name(&driver, &path, errors);
+    }
     let path = Path::root("parameters");
     parameters(&object["parameters"], &path, errors);
     if len(&object["parameters"]) == 0 {
