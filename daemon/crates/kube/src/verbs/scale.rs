@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use skerry_schema::Resource;
 use skerry_selector::labels::Selector;
 
 use super::patch::Patch;
 use crate::answer::Answer;
+use crate::answer::encode::Encoder;
 use crate::call::Call;
 use crate::engine::{Engine, Kept};
 use crate::error::{About, ApiError};
@@ -20,7 +22,7 @@ impl Engine {
         self.freshen_for(call).await;
         let info = &call.info;
         let kept = self.must_read(&call.resource, &info.namespace, &info.name)?;
-        Ok(Answer::Object(200, scale_of(&kept.object)))
+        Ok(answer(call, &kept.object))
     }
 
     /// update and patch.
@@ -57,7 +59,7 @@ impl Engine {
                 return Err(ApiError::modified(call.about()));
             }
             if let Some(updated) = self.scaled(call, &current, &wanted, &options).await? {
-                return Ok(Answer::Object(200, scale_of(&updated)));
+                return Ok(answer(call, &updated));
             }
         }
         Err(ApiError::modified(call.about()))
@@ -86,6 +88,16 @@ impl Engine {
         object::fields_of(&mut next, "spec").insert("replicas".into(), replicas.into());
         self.replace(call, current, next, options).await
     }
+}
+
+/// An object's scale in the shape that the client wants.
+fn answer(call: &Call, object: &Value) -> Answer {
+    let mut resource = Resource::clone(&call.resource);
+    resource.group = "autoscaling".into();
+    resource.version = "v1".into();
+    resource.kind = "Scale".into();
+    let encoder = Encoder::new(call.form, &Arc::new(resource));
+    Answer::Object(200, encoder.object(scale_of(object)))
 }
 
 /// An object's scale.
