@@ -7,6 +7,7 @@ pub(crate) mod delete;
 mod get;
 mod list;
 mod patch;
+mod patch_fault;
 mod pods;
 mod scale;
 mod update;

@@ -15,6 +15,7 @@ use crate::limits::CONFLICT_RETRIES_MAX;
 use crate::object;
 use crate::options::{self, WriteOptions};
 use crate::verbs::create::place;
+use crate::verbs::patch_fault;
 
 /// What patches are accepted, for the message of a 415.
 const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
@@ -113,7 +114,7 @@ impl Engine {
             return Err(ApiError::not_found(call.about()));
         }
         let mut config = config.clone();
-        self.check_config(call, &mut config, options)?;
+        self.check_config(call, &mut config)?;
         if !object::uid(&config).is_empty() {
             let why = format!(
                 "uid mismatch: the provided object specified uid {}, and no existing object was found",
@@ -134,16 +135,18 @@ impl Engine {
         patch: &Patch<'_>,
         options: &WriteOptions,
     ) -> Result<Value, ApiError> {
-        let mut next = match patch {
-            Patch::Apply(config) => {
-                let mut config = config.clone();
-                self.check_config(call, &mut config, options)?;
-                self.apply(call, Some(&current.object), &config, options)?
-            }
-            other => self.changed(call, &current.object, other)?,
-        };
-        self.check_patched(call, &mut next, options)?;
-        Ok(next)
+        if let Patch::Apply(config) = patch {
+            let mut config = config.clone();
+            self.check_config(call, &mut config)?;
+            let mut next = self.apply(call, Some(&current.object), &config, options)?;
+            self.check_patched(call, &mut next, options)?;
+            return Ok(next);
+        }
+        let mut next = self.changed(call, &current.object, patch)?;
+        match self.check_patched(call, &mut next, options) {
+            Ok(()) => Ok(next),
+            Err(error) => Err(patch_fault::blame(error, call.kind().2, patch, &next)),
+        }
     }
 
     /// What a patch that is no apply makes of a value.
@@ -166,25 +169,15 @@ impl Engine {
     }
 
     /// Checks a configuration as it was sent: it may be in another place than the path says.
-    fn check_config(
-        &self,
-        call: &Call,
-        config: &mut Value,
-        options: &WriteOptions,
-    ) -> Result<(), ApiError> {
+    /// Whether its fields fit is told when it is applied.
+    fn check_config(&self, call: &Call, config: &mut Value) -> Result<(), ApiError> {
         let resource = &call.resource;
         // A subresource is applied with the whole object.
-        if call.info.subresource.is_empty() {
-            call.check(
-                config,
-                &self.registry.types,
-                options.field_validation,
-                &mut Vec::new(),
-            )?;
-        } else {
-            call::conform(config, &resource.group, &resource.version, &resource.kind)?;
-            object::shaped(config)?;
+        call::conform(config, &resource.group, &resource.version, &resource.kind)?;
+        if let Some(of) = self.registry.type_of(resource) {
+            skerry_schema::drop_nulls(config, of);
         }
+        object::shaped(config)?;
         place(call, config)
     }
 
