@@ -11,6 +11,7 @@ use skerry_listen::Peer;
 
 mod audit;
 mod crowd;
+mod documents;
 mod protobuf;
 mod shapes;
 

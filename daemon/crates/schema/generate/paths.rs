@@ -36,13 +36,21 @@ pub(crate) struct Operation {
 }
 
 const ANY: &[&str] = &["*/*"];
-pub(crate) const OBJECTS: &[&str] = &["application/json", "application/yaml"];
-const TEXT: &[&str] = &["text/plain", "application/json", "application/yaml"];
+pub(crate) const OBJECTS: &[&str] = &["application/json", "application/yaml", PROTOBUF];
+const TEXT: &[&str] = &[
+    "text/plain",
+    "application/json",
+    "application/yaml",
+    PROTOBUF,
+];
 const EVENTS: &[&str] = &[
     "application/json",
     "application/yaml",
+    PROTOBUF,
     "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf;stream=watch",
 ];
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const PATCHES: &[&str] = &[
     "application/json-patch+json",
     "application/merge-patch+json",

@@ -31,17 +31,7 @@
 //! | `parameters.tsv` | parameters of operations; the words are ours | |
 //!
 //! # How the documents differ from upstream's
-//! `tests/upstream.rs` compares OpenAPI v2 with upstream's document, where one is named by
-//! `SKERRY_UPSTREAM_OPENAPI`. With that of 1.36 it finds nothing but:
-//!
-//! | difference | why |
-//! |---|---|
-//! | descriptions of parameters and of `...List` kinds | the words are ours; all others are upstream's |
-//! | no alpha and beta versions, and no groups that have only those; no `GroupResource`, to which only they refer | not served |
-//! | no parameters `shardSelector` and `ignoreStoreReadErrorWithClusterBreakingPotential` | of alpha features, which are not there |
-//! | no media types of protobuf and CBOR | not spoken |
-//! | no `/logs/` | not served |
-//! | `DeleteOptions` and `WatchEvent` name only groups and versions that are served | |
+//! `OPENAPI.md` lists it for v2, and how it is compared.
 //!
 //! OpenAPI v3 has the same definitions and operations. Of what upstream writes there alone it has
 //! `enum`, but not the paragraph `Possible enum values` of descriptions, and `default` for merge
