@@ -119,3 +119,98 @@ async fn every_namespace_has_its_account_and_the_certificate_of_the_ca() {
     servers.until(0, &map, |ended| ended.out.contains("BEGIN CERTIFICATE"));
     servers.ok(&["delete", "namespace", "shop"]);
 }
+
+/// Has an object be owned by others, as references of these kinds.
+fn own(servers: &Servers, what: &str, owners: &[(&str, &str, bool)]) {
+    let references: Vec<serde_json::Value> = owners
+        .iter()
+        .map(|(kind, name, blocks)| {
+            let uid = servers.json(&["get", kind, name])["metadata"]["uid"].clone();
+            serde_json::json!({"apiVersion": "v1", "kind": kind, "name": name, "uid": uid, "blockOwnerDeletion": blocks})
+        })
+        .collect();
+    let patch = serde_json::json!({"metadata": {"ownerReferences": references}});
+    servers.ok(&["patch", what, "--type=merge", "-p", &patch.to_string()]);
+}
+
+#[tokio::test]
+async fn foreground_spares_what_others_own_too() {
+    let servers = Servers::start(1).await;
+    make(&servers, "one", &[]);
+    make(&servers, "two", &[]);
+    make(&servers, "child", &["one", "two"]);
+    servers.ok(&["delete", "configmap", "one", "--cascade=foreground"]);
+    let child = servers.json(&["get", "configmap", "child"]);
+    let owners = child["metadata"]["ownerReferences"].as_array().unwrap();
+    assert_eq!(owners.len(), 1, "{child}");
+    assert_eq!(owners[0]["name"], "two");
+    assert!(
+        child["metadata"].get("deletionTimestamp").is_none(),
+        "{child}"
+    );
+}
+
+#[tokio::test]
+async fn objects_that_own_each_other_do_not_wait_for_each_other() {
+    let servers = Servers::start(1).await;
+    make(&servers, "a", &[]);
+    make(&servers, "b", &["a"]);
+    own(&servers, "configmap/a", &[("ConfigMap", "b", true)]);
+    servers.ok(&["delete", "configmap", "a", "--cascade=foreground"]);
+    goes(&servers, "b");
+}
+
+#[tokio::test]
+async fn an_owner_of_the_same_name_is_another_one() {
+    let servers = Servers::start(1).await;
+    make(&servers, "owner", &[]);
+    let old = servers.json(&["get", "configmap", "owner"])["metadata"]["uid"].clone();
+    servers.ok(&["delete", "configmap", "owner"]);
+    make(&servers, "owner", &[]);
+    let text = format!(
+        "{MAP}child\n  ownerReferences:\n  - {{apiVersion: v1, kind: ConfigMap, name: owner, uid: {old}}}\n"
+    );
+    servers.ok_with(&["create", "-f", "-"], &text);
+    goes(&servers, "child");
+    assert!(is_there(&servers, "owner"));
+}
+
+#[tokio::test]
+async fn an_object_without_namespace_stays_though_its_owner_has_one() {
+    let servers = Servers::start(1).await;
+    make(&servers, "owner", &[]);
+    servers.ok(&["create", "namespace", "cluster-wide"]);
+    own(
+        &servers,
+        "namespace/cluster-wide",
+        &[("ConfigMap", "owner", false)],
+    );
+    let get = [
+        "get",
+        "events",
+        "--field-selector=reason=OwnerRefInvalidNamespace",
+        "-o",
+        "json",
+    ];
+    let events = servers.until(0, &get, |ended| ended.out.contains("cluster-wide"));
+    let list: serde_json::Value = serde_json::from_str(&events.out).unwrap();
+    let event = &list["items"][0];
+    let uid = servers.json(&["get", "configmap", "owner"])["metadata"]["uid"].clone();
+    let message = format!(
+        "ownerRef [v1/ConfigMap, namespace: , name: owner, uid: {}] does not exist in namespace \"\"",
+        uid.as_str().unwrap()
+    );
+    assert_eq!(event["message"], message);
+    assert_eq!(event["type"], "Warning");
+    servers.ok(&["delete", "configmap", "owner"]);
+    // What is decided after that deletion shows that it was decided about the namespace too.
+    make(&servers, "other", &[]);
+    make(&servers, "child", &["other"]);
+    servers.ok(&["delete", "configmap", "other"]);
+    goes(&servers, "child");
+    assert!(
+        servers
+            .run_on(0, &["get", "namespace", "cluster-wide"], "")
+            .ok
+    );
+}

@@ -12,6 +12,7 @@ mod quotas;
 mod remaining;
 mod roles;
 mod services;
+mod warnings;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::RETRY_INTERVAL;
-use super::garbage::Prefixes;
+use super::garbage::graph::Prefixes;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::storage;
