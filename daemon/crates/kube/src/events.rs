@@ -1,4 +1,4 @@
-//! Events live for an hour: new ones get a lease that ends them.
+//! Events live for an hour after they were written last: a lease ends them.
 //!
 //! Invariant: no event lives shorter than the hour, and none longer than that and one window.
 
@@ -40,6 +40,12 @@ impl EventLease {
         Some(current.id)
     }
 
+    /// Gives the lease no more, as after its window.
+    #[cfg(test)]
+    pub(crate) fn close(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+
     fn set(&self, id: i64) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Current {
             id,
@@ -50,7 +56,7 @@ impl EventLease {
 }
 
 impl Engine {
-    /// The lease that a new object of a resource ends with; 0: none.
+    /// The lease that an object of a resource ends with which is written now; 0: none.
     pub(crate) async fn lease_for(
         &self,
         resource: &Resource,

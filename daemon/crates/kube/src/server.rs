@@ -93,6 +93,12 @@ impl Api {
         })))
     }
 
+    /// What answers.
+    #[cfg(test)]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
     /// Answers one request.
     pub async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Body>
     where

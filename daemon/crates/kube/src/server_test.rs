@@ -12,6 +12,7 @@ use skerry_listen::Peer;
 mod audit;
 mod crowd;
 mod documents;
+mod events;
 mod protobuf;
 mod shapes;
 

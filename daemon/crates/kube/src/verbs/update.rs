@@ -15,7 +15,6 @@ use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
 use crate::registry;
-use crate::storage::Stored;
 use crate::verbs::create::place;
 
 impl Engine {
@@ -100,9 +99,12 @@ impl Engine {
                 next
             }));
         }
-        let Stored {
-            revision, lease, ..
-        } = current.stored;
+        // What is told once more lives on from now.
+        let lease = match self.lease_for(&call.resource, options).await? {
+            0 => current.stored.lease,
+            lease => lease,
+        };
+        let revision = current.stored.revision;
         let stored = self
             .store_charged(
                 call,
