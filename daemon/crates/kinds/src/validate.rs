@@ -14,9 +14,11 @@ mod flow;
 mod network;
 mod pod;
 mod policies;
+mod quota;
 mod resources;
 mod rules;
 mod runtime;
+mod scaling;
 mod service;
 mod status;
 mod storage;
@@ -116,12 +118,12 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
         ("certificates.k8s.io", "CertificateSigningRequest") => {
             access::signing_request(object, old, errors);
         }
-        ("", "ResourceQuota") => policies::resource_quota(object, old, errors),
-        ("", "LimitRange") => policies::limit_range(object, errors),
+        ("", "ResourceQuota") => quota::resource_quota(object, old, errors),
+        ("", "LimitRange") => quota::limit_range(object, errors),
         ("scheduling.k8s.io", "PriorityClass") => policies::priority_class(object, old, errors),
         ("policy", "PodDisruptionBudget") => policies::disruption_budget(object, errors),
-        ("autoscaling", "HorizontalPodAutoscaler") => policies::autoscaler(object, old, errors),
-        ("autoscaling", "Scale") => policies::scale(object, errors),
+        ("autoscaling", "HorizontalPodAutoscaler") => scaling::autoscaler(object, old, errors),
+        ("autoscaling", "Scale") => scaling::scale(object, errors),
         ("", "Namespace") => cluster::namespace(object, errors),
         ("", "Node") => cluster::node(object, old, errors),
         ("coordination.k8s.io", "Lease") => cluster::lease(object, errors),
@@ -159,7 +161,7 @@ fn check_subresource(
         ("flowcontrol.apiserver.k8s.io", "FlowSchema" | "PriorityLevelConfiguration", "status") => {
             flow::conditions(new, errors)
         }
-        ("", "ResourceQuota", "status") => policies::resource_quota_status(new, errors),
+        ("", "ResourceQuota", "status") => quota::resource_quota_status(new, errors),
         ("", "ReplicationController", "status")
         | ("apps", "Deployment" | "ReplicaSet" | "StatefulSet", "status") => {
             workloads::replica_status(new, kind, errors);
