@@ -22,6 +22,7 @@ mod strategy;
 mod time;
 mod validate;
 mod value;
+mod warn;
 
 pub use cells::{cells, row_conditions};
 pub use columns::{Column, DEFAULT as DEFAULT_COLUMNS, columns};
@@ -31,3 +32,4 @@ pub use path::Path;
 pub use strategy::{has_status, prepare_create, prepare_update};
 pub use time::{human_duration, parse_ms};
 pub use validate::{validate_create, validate_update};
+pub use warn::{deprecated, warnings};

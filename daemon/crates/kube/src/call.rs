@@ -8,6 +8,7 @@ use skerry_schema::{Resource, Subresource, Types};
 
 use crate::decode;
 use crate::error::{About, ApiError};
+use crate::limits::WARNINGS_BYTES_MAX;
 use crate::negotiate::Form;
 use crate::object;
 use crate::options::FieldValidation;
@@ -51,9 +52,27 @@ impl Call {
         }
     }
 
+    /// Tells the client something besides the answer: once, and no more than a head can hold.
     pub(crate) fn warn(&self, text: impl Into<String>) {
+        let text = text.into();
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        warnings.push(text.into());
+        let told: usize = warnings.iter().map(String::len).sum();
+        if told + text.len() <= WARNINGS_BYTES_MAX && !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    }
+
+    /// Tells what is old in an object that was created, or that replaces another.
+    pub(crate) fn warn_of(&self, object: &Value, old: Option<&Value>) {
+        let (group, kind) = (&self.resource.group, &self.resource.kind);
+        let found = skerry_kinds::warnings(group, kind, object, old);
+        found.into_iter().for_each(|text| self.warn(text));
+    }
+
+    /// What is old about what is asked for, whatever is done with it.
+    pub(crate) fn deprecation(&self) -> Option<&'static str> {
+        let resource = &*self.resource;
+        skerry_kinds::deprecated(&resource.group, &resource.version, &resource.kind)
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {

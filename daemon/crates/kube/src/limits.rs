@@ -14,6 +14,12 @@ pub const DRAIN_BYTES_MAX: usize = 256 << 10;
 /// For how long they are.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// Bytes of the warnings of one answer, as upstream has it.
+pub const WARNINGS_BYTES_MAX: usize = 4096;
+
+/// Roles that a first start writes at once: one durable write of the log holds many.
+pub const FIRST_WRITES_MAX: usize = 64;
+
 /// Levels of objects and lists in a body.
 pub const DEPTH_MAX: usize = 100;
 

@@ -315,7 +315,11 @@ impl Api {
             info.namespace.clear();
         }
         let form = form?.of_kind(&resource.api_version(), &resource.kind);
-        Ok(Call::new(info, Arc::clone(resource), query, user, form))
+        let call = Call::new(info, Arc::clone(resource), query, user, form);
+        if let Some(text) = call.deprecation() {
+            call.warn(text);
+        }
+        Ok(call)
     }
 
     async fn perform<B>(

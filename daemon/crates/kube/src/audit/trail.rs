@@ -170,6 +170,10 @@ impl<'a> Trail<'a> {
     /// The body is there.
     pub(crate) fn sent(&mut self, call: &Call) {
         if let Some(open) = &mut self.open {
+            if call.deprecation().is_some() {
+                let annotations = &mut open.event.annotations;
+                annotations.insert("k8s.io/deprecated", "true".into());
+            }
             objects::note_request(&mut open.event, open.recording, call);
         }
     }

@@ -50,6 +50,7 @@ impl Engine {
         kind::prepare_create(&call.resource, &mut object);
         self.refuse_escalation(call, &object, None)?;
         let lease = self.lease_for(&call.resource, options).await?;
+        call.warn_of(&object, None);
         for _ in 0..NAME_TRIES_MAX {
             if makes_name {
                 let name = object::generated_name(&base);

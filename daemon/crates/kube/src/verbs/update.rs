@@ -81,6 +81,9 @@ impl Engine {
             self.give_back(claims).await;
             return Err(error);
         }
+        if info.subresource.is_empty() {
+            call.warn_of(&next, Some(old));
+        }
         if next == *old {
             return Ok(Some(next));
         }
