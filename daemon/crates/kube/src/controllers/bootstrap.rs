@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 use skerry_admission::priority;
 use skerry_rbac::GROUP;
@@ -12,6 +13,7 @@ use skerry_rbac::reconcile::{Step, reconcile};
 use crate::call::{self, Call};
 use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::limits::FIRST_WRITES_MAX;
 use crate::negotiate::Form;
 use crate::object;
 use crate::options::{DeleteOptions, FieldValidation, WriteOptions};
@@ -34,10 +36,12 @@ impl Engine {
             let group = "scheduling.k8s.io";
             self.make(group, "v1", "priorityclasses", "", class).await?;
         }
-        for wanted in skerry_rbac::bootstrap::bootstrap() {
-            self.reconcile_role(wanted).await?;
-        }
-        Ok(())
+        // One after the other, each would wait for the flash by itself.
+        let wanted = stream::iter(skerry_rbac::bootstrap::bootstrap()).map(Ok);
+        let write = |wanted| self.reconcile_role(wanted);
+        wanted
+            .try_for_each_concurrent(FIRST_WRITES_MAX, write)
+            .await
     }
 
     async fn reconcile_role(&self, wanted: Value) -> Result<(), ApiError> {
