@@ -153,7 +153,12 @@ fn environment_values(
 }
 
 fn files_over(layers: &mut Layers, main: &Path, must_exist: bool) -> Result<(), LayerError> {
-    if must_exist || main.exists() {
+    // What is there and cannot be looked at is an error, not a file that is missing.
+    let is_there = main.try_exists().map_err(|source| FileError::Read {
+        path: main.to_owned(),
+        source,
+    })?;
+    if must_exist || is_there {
         file_over(layers, main)?;
     }
     let mut directory = main.as_os_str().to_owned();
@@ -170,10 +175,15 @@ fn files_over(layers: &mut Layers, main: &Path, must_exist: bool) -> Result<(), 
             .into());
         }
     };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
-        .collect();
+    let mut paths = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|source| FileError::Read {
+            path: directory.clone(),
+            source,
+        })?;
+        paths.push(entry.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"));
     paths.sort();
     paths.iter().try_for_each(|path| file_over(layers, path))
 }

@@ -90,19 +90,24 @@ impl Engine {
         };
         let verified = verify(&tokens.keys, token, expected).map_err(|error| error.to_string())?;
         let claims = &verified.claims;
+        // What cannot be read is another reason than what is gone.
         let look = |plural: &str, namespace: &str, name: Option<&str>| {
-            let resource = self.registry.find("", "v1", plural)?;
-            let found = self.read(resource, namespace, name?).ok()??;
-            Some(found.object)
+            let resource = self.registry.find("", "v1", plural);
+            let (Some(resource), Some(name)) = (resource, name) else {
+                return Ok(None);
+            };
+            let found = self.read(resource, namespace, name);
+            let found = found.map_err(|error| error.to_string())?;
+            Ok::<_, String>(found.map(|found| found.object))
         };
         let named = |reference: &Option<skerry_token::claims::Reference>| {
             reference.as_ref().map(|reference| reference.name.clone())
         };
         let namespace = claims.namespace.as_str();
-        let account = look("serviceaccounts", namespace, Some(&claims.account.name));
-        let pod = look("pods", namespace, named(&claims.pod).as_deref());
-        let secret = look("secrets", namespace, named(&claims.secret).as_deref());
-        let node = look("nodes", "", named(&claims.node).as_deref());
+        let account = look("serviceaccounts", namespace, Some(&claims.account.name))?;
+        let pod = look("pods", namespace, named(&claims.pod).as_deref())?;
+        let secret = look("secrets", namespace, named(&claims.secret).as_deref())?;
+        let node = look("nodes", "", named(&claims.node).as_deref())?;
         let found = Found {
             account: account.as_ref(),
             pod: pod.as_ref(),
@@ -145,7 +150,11 @@ impl Engine {
                 .pointer("/spec/nodeName")
                 .and_then(Value::as_str);
             if let Some(host) = host.filter(|_| reference.kind == BoundKind::Pod) {
-                node = look("nodes", "", host).ok();
+                node = match look("nodes", "", host) {
+                    Ok(found) => Some(found),
+                    Err(error) if error.code == 404 => None,
+                    Err(error) => return Err(error),
+                };
             }
             bound = Some(found);
         }
