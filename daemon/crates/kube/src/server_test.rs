@@ -14,6 +14,7 @@ mod crowd;
 mod documents;
 mod events;
 mod protobuf;
+mod scale;
 mod shapes;
 
 use crate::storage::Leadership;

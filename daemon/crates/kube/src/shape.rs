@@ -52,6 +52,32 @@ impl Engine {
         }
     }
 
+    /// What applying a configuration of another kind than the object's makes of the state that a
+    /// subresource shows of it.
+    pub(crate) fn apply_shown(
+        &self,
+        call: &Call,
+        live: &Value,
+        config: &Value,
+        options: &WriteOptions,
+    ) -> Result<Value, ApiError> {
+        let of = self.registry.types.definition(call.definition());
+        let of = of.ok_or_else(|| ApiError::not_served("apply to an object without a schema"))?;
+        let (group, version, kind) = call.kind();
+        let write = Write {
+            manager: &options.field_manager,
+            of,
+            api_version: &format!("{group}/{version}"),
+            kind,
+            subresource: &call.info.subresource,
+            time: &time::rfc3339(time::now()),
+            resets: &Set::default(),
+            built_in: true,
+        };
+        let applied = apply::apply(Some(live), config, options.force, &write);
+        applied.map_err(|error| refused(&error))
+    }
+
     fn with_write<T>(
         &self,
         call: &Call,

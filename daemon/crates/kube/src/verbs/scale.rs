@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use skerry_merge::apply;
 use skerry_schema::Resource;
 use skerry_selector::labels::Selector;
 
@@ -16,6 +17,9 @@ use crate::limits::CONFLICT_RETRIES_MAX;
 use crate::object;
 use crate::options::WriteOptions;
 use crate::verbs::create::place;
+
+/// Where the kinds that scale keep what a Scale has in `.spec.replicas`.
+const REPLICAS: [&str; 2] = ["spec", "replicas"];
 
 impl Engine {
     pub(crate) async fn get_scale(&self, call: &Call) -> Result<Answer, ApiError> {
@@ -35,12 +39,23 @@ impl Engine {
         };
         let mut options = WriteOptions::parse(&call.query, kind)?;
         let patch = patches.then(|| Patch::parse(call, &options)).transpose()?;
-        options.force = false;
+        options.applied = matches!(patch, Some(Patch::Apply(_)));
         let info = &call.info;
         for _ in 0..CONFLICT_RETRIES_MAX {
             let current = self.must_read(&call.resource, &info.namespace, &info.name)?;
             let mut wanted = match &patch {
                 None => call.object(&self.registry.types, options.field_validation)?,
+                Some(Patch::Apply(config)) => {
+                    let mut config = config.clone();
+                    let validation = options.field_validation;
+                    let types = &self.registry.types;
+                    call.check(&mut config, types, validation, &mut Vec::new())?;
+                    place(call, &mut config)?;
+                    let mut live = scale_of(&current.object);
+                    apply::owners_to_scale(&current.object, &mut live, &REPLICAS)
+                        .map_err(ApiError::internal)?;
+                    self.apply_shown(call, &live, &config, &options)?
+                }
                 Some(patch) => {
                     let mut wanted = self.changed(call, &scale_of(&current.object), patch)?;
                     let validation = options.field_validation;
@@ -86,6 +101,11 @@ impl Engine {
         }
         let mut next = current.object.clone();
         object::fields_of(&mut next, "spec").insert("replicas".into(), replicas.into());
+        if options.applied {
+            let api_version = call.resource.api_version();
+            apply::owners_from_scale(&mut next, wanted, &REPLICAS, &api_version)
+                .map_err(ApiError::internal)?;
+        }
         self.replace(call, current, next, options).await
     }
 }
