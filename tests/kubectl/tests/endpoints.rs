@@ -340,3 +340,35 @@ async fn a_thousand_pods_that_start_at_once_take_few_writes() {
         addresses == 1000 && over == "truncated"
     });
 }
+
+#[tokio::test]
+async fn another_leader_goes_on_where_the_first_one_stopped() {
+    let mut servers = Servers::start(3).await;
+    apply(
+        &servers,
+        &[node("a"), pod("one", "web"), pod("two", "web"), web()],
+    );
+    tell(&servers, "one", "10.42.0.1", true);
+    let before = until_slices(&servers, "web", |all| has(all, "10.42.0.1", true));
+    // The first member made the cluster, and leads it.
+    servers.cluster.members[0].kill().unwrap();
+    let status = json!({"status": {
+        "podIP": "10.42.0.2", "podIPs": [{"ip": "10.42.0.2"}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }});
+    let status = status.to_string();
+    let patch = ["patch", "pod", "two", "--subresource=status", "-p", &status];
+    servers.until(1, &patch, |ended| ended.ok);
+    let get = [
+        "get",
+        "endpointslices",
+        "-l",
+        "kubernetes.io/service-name=web",
+        "-o",
+        "json",
+    ];
+    let after = servers.until(1, &get, |ended| has(&slices(ended), "10.42.0.2", true));
+    let after = slices(&after);
+    assert_eq!(after.len(), 1);
+    assert_eq!(after[0]["metadata"]["uid"], before[0]["metadata"]["uid"]);
+}
