@@ -7,7 +7,9 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use skerry_tests_kube_rs::{Events, PARTIAL, Place, TABLE, client, namespace, refusal, servers};
+use skerry_tests_kube_rs::{
+    Events, PARTIAL, Place, TABLE, client, compact, namespace, refusal, servers,
+};
 
 #[tokio::test]
 async fn a_selector_turns_updates_into_additions_and_deletions() {
@@ -208,4 +210,31 @@ async fn the_end_of_a_namespace_is_told_object_by_object() {
         maps.next().await.unwrap().brief(),
         ("ADDED", "kube-root-ca.crt")
     );
+}
+
+#[tokio::test]
+async fn a_slow_watch_is_told_of_a_deletion_or_that_its_place_is_gone() {
+    let cluster = servers(1).await;
+    let place = Place::new(&client(&cluster, 0).await, "slow").await;
+    place.create("a", json!({})).await;
+    place.create("large", json!({})).await;
+    let since = place.now().await;
+    let mut events = place.watch(&format!("resourceVersion={since}")).await;
+    // More than what lies in sockets between the two: the server waits for the client.
+    let large = "x".repeat(500_000);
+    for number in 0..24 {
+        let data = json!({"data": {"number": number.to_string(), "large": large}});
+        place.patch("large", data).await;
+    }
+    place.delete("a").await;
+    // What the object was is forgotten before the watch comes to its end.
+    compact(&cluster, 0).await;
+    loop {
+        let event = events.next().await.unwrap();
+        match event.kind.as_str() {
+            "MODIFIED" => assert_eq!(event.name(), "large"),
+            "DELETED" => break assert_eq!(event.name(), "a"),
+            _ => break assert_eq!(event.object["code"], 410, "{event:?}"),
+        }
+    }
 }

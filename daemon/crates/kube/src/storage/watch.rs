@@ -90,10 +90,15 @@ impl Cursor {
         }
     }
 
-    /// What the key of a change held before it.
+    /// What the key of a change held before it. The ring may still have a change when that is
+    /// forgotten: then the position is lost, for nobody can say what the change means.
     pub(crate) fn before(&self, change: &Change) -> Result<Option<Stored>, StorageError> {
         let view = self.reader.view()?;
-        Ok(view.prev_kv(&change.event)?.map(Stored::from))
+        let before = view.prev_kv(&change.event)?.map(Stored::from);
+        if before.is_none() && change.revision <= view.compact_revision() {
+            return Err(StorageError::Compacted(change.revision));
+        }
+        Ok(before)
     }
 
     fn poll_due(&self, cx: &mut Context<'_>) -> Poll<i64> {

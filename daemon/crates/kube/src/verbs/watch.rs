@@ -145,6 +145,14 @@ fn too_old(asked: i64, oldest: i64) -> ApiError {
     ApiError::expired(format!("too old resource version: {asked} ({oldest})"))
 }
 
+/// Why a watch cannot go on.
+fn lost(error: StorageError) -> ApiError {
+    match error {
+        StorageError::Compacted(revision) => too_old(revision - 1, revision),
+        other => other.into(),
+    }
+}
+
 impl Watching {
     /// The next events; nothing at the end.
     async fn piece(&mut self) -> Bytes {
@@ -222,10 +230,7 @@ impl Watching {
     }
 
     fn events(&mut self, batch: Result<Batch, StorageError>) -> Result<Bytes, ApiError> {
-        let batch = batch.map_err(|error| match error {
-            StorageError::Compacted(revision) => too_old(revision - 1, revision),
-            other => other.into(),
-        })?;
+        let batch = batch.map_err(lost)?;
         let run_key = self.shared_key(batch.from, batch.next, &batch.range);
         if let Some(run) = run_key.as_ref().and_then(|key| self.engine.runs.get(key)) {
             self.sent.add(run.events);
@@ -300,7 +305,7 @@ impl Watching {
 
     /// What the object was before a change, at the revision of the change.
     fn before(&self, change: &Change) -> Result<Option<Value>, ApiError> {
-        let Some(mut before) = self.cursor.before(change)? else {
+        let Some(mut before) = self.cursor.before(change).map_err(lost)? else {
             return Ok(None);
         };
         before.revision = change.revision;
