@@ -28,7 +28,8 @@ pub use credentials::{Authority, Credentials};
 pub use https::{Answer, Https};
 pub use member::{Member, Signal};
 pub use peers::{
-    etcd_binary, etcdctl_binary, etcdutl_binary, kubectl_binary, peers_folder, skerry_binary,
+    etcd_binary, etcdctl_binary, etcdutl_binary, kubectl_binary, old_kubectl_binary, peers_folder,
+    skerry_binary,
 };
 pub use seed::Random;
 pub use skerry_proto as proto;

@@ -44,10 +44,16 @@ pub fn etcdutl_binary() -> Result<PathBuf> {
     peer("etcdutl")
 }
 
-/// The real kubectl.
+/// The real kubectl, 1.36.
 pub fn kubectl_binary() -> Result<PathBuf> {
     let path = peers_folder().join("usr/bin/kubectl");
     existing(path).context("no kubectl: `tests/run` fetches it")
+}
+
+/// The real kubectl of Debian 13, 1.32.
+pub fn old_kubectl_binary() -> Result<PathBuf> {
+    let path = peers_folder().join("kubectl-1.32/usr/bin/kubectl");
+    existing(path).context("no kubectl 1.32: `tests/run` fetches it")
 }
 
 /// The folder that `tests/run` unpacks peers into.
