@@ -4,7 +4,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod mask;
+mod play;
 mod port;
+mod script;
+
+pub use play::play;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
