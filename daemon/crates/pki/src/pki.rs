@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::authority::{Authorities, Authority, make_folders};
+use crate::authority::{Authorities, Authority, LoadedAuthority, make_folders};
 use crate::examine;
 use crate::leaf::{self, Leaf};
 use crate::tls::{self, Callers};
@@ -117,6 +117,10 @@ impl Pki {
             .map(|live| live.not_after())
             .min()
             .unwrap_or(0)
+    }
+
+    pub(crate) fn authority(&self, authority: Authority) -> &LoadedAuthority {
+        self.authorities.get(authority)
     }
 
     /// The clock that certificates are checked against.
