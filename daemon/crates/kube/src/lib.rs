@@ -16,6 +16,7 @@ mod answer;
 mod audit;
 mod authenticate;
 mod authorize;
+mod bootstrap_tokens;
 mod call;
 mod controllers;
 mod convert;

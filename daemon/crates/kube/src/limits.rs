@@ -122,6 +122,9 @@ pub const GZIP_BYTES_MIN: usize = 128 << 10;
 /// How often history is compacted, and how old it is then.
 pub const COMPACTION_INTERVAL: Duration = Duration::from_secs(300);
 
+/// Between two looks at what is to be cleaned up at a time of its own.
+pub const CLEANING_INTERVAL: Duration = Duration::from_secs(3600);
+
 /// Encoded events that are held for other watchers.
 pub const FRAMES_MAX: usize = 64;
 

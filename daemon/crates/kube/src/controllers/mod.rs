@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bootstrap;
+mod bootstrap_tokens;
 mod endpoints;
 mod garbage;
 mod namespaces;
@@ -62,6 +63,7 @@ async fn lead(engine: &Engine) {
     tokio::join!(
         accounts::run(engine),
         endpoints::run(engine),
+        bootstrap_tokens::run(engine),
         garbage::run(engine),
         namespaces::run(engine),
         quotas::run(engine),
