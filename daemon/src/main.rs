@@ -1,6 +1,7 @@
 //! The skerry binary: command line, start-up, shutdown, appliance manners.
 
 mod api_port;
+mod certificates;
 mod client_channel;
 mod command_line;
 mod config;

@@ -185,6 +185,9 @@ fn start_serving(
             health: supervisor.health(),
             service_key: Some(std::fs::read_to_string(&service_key).with_context(place)?),
             audit: settings.audit.as_ref().map(start_audit).transpose()?,
+            signer: Some(Arc::new(crate::certificates::Certificates(Arc::clone(
+                &member.pki,
+            )))),
         };
         skerry_kube::Api::start(Arc::new(handle.clone()), options).with_context(place)
     });

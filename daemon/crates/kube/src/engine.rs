@@ -7,6 +7,7 @@ use serde_json::Value;
 use skerry_schema::{Catalog, Resource};
 
 use crate::answer;
+use crate::certificates::Signer;
 use crate::convert::convert;
 use crate::decode;
 use crate::error::ApiError;
@@ -30,6 +31,8 @@ pub(crate) struct Engine {
     pub(crate) tokens: Option<Tokens>,
     /// Certificates, as PEM, that the API is verified with.
     pub(crate) authority: String,
+    /// Signs certificates, where this server may.
+    pub(crate) signer: Option<Arc<dyn Signer>>,
     /// The addresses of Services.
     pub(crate) services: ServiceNetwork,
     /// The ports on nodes that Services may have.
@@ -73,6 +76,7 @@ impl Engine {
             roles: Roles::default(),
             tokens,
             authority: options.authority.clone(),
+            signer: options.signer.clone(),
             services: options.services,
             node_ports: options.node_ports,
             api_port: options.port,

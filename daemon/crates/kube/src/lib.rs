@@ -18,6 +18,7 @@ mod authenticate;
 mod authorize;
 mod bootstrap_tokens;
 mod call;
+mod certificates;
 mod controllers;
 mod convert;
 mod decode;
@@ -58,6 +59,7 @@ mod verbs;
 
 pub use answer::Body;
 pub use audit::Audit;
+pub use certificates::{ClusterAuthority, RequestFacts, Signer, Terms};
 pub use error::ApiError;
 pub use server::{Api, Options};
 pub use services::{NodePorts, ServiceNetwork};

@@ -125,6 +125,9 @@ pub const COMPACTION_INTERVAL: Duration = Duration::from_secs(300);
 /// Between two looks at what is to be cleaned up at a time of its own.
 pub const CLEANING_INTERVAL: Duration = Duration::from_secs(3600);
 
+/// Between two looks at what could not be done yet.
+pub const REVISIT_INTERVAL: Duration = Duration::from_secs(30);
+
 /// Encoded events that are held for other watchers.
 pub const FRAMES_MAX: usize = 64;
 

@@ -16,6 +16,7 @@ use crate::answer::{self, Answer, Body, gzip};
 use crate::audit::{Audit, Trail};
 use crate::authorize::authorize;
 use crate::call::Call;
+use crate::certificates::Signer;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::impersonate::impersonate;
@@ -43,6 +44,8 @@ pub struct Options {
     pub node_ports: NodePorts,
     /// The private key, as PEM, that signs service account tokens; none are known without it.
     pub service_key: Option<String>,
+    /// Signs what certificate requests ask for; none is signed without it.
+    pub signer: Option<Arc<dyn Signer>>,
     /// Certificates, as PEM, that this server's own is verified with.
     pub authority: String,
     /// Bytes that the whole server may use; how many requests may be under way follows from it.

@@ -6,6 +6,7 @@
 mod accounts;
 mod bootstrap;
 mod bootstrap_tokens;
+mod certificates;
 mod endpoints;
 mod garbage;
 mod namespaces;
@@ -64,6 +65,7 @@ async fn lead(engine: &Engine) {
         accounts::run(engine),
         endpoints::run(engine),
         bootstrap_tokens::run(engine),
+        certificates::run(engine),
         garbage::run(engine),
         namespaces::run(engine),
         quotas::run(engine),

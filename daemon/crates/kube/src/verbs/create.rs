@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
+use crate::certificates;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::kind;
@@ -48,6 +49,7 @@ impl Engine {
         self.note_manager(call, &mut object, None, options);
         self.admit_new(call, &mut object).await?;
         kind::prepare_create(&call.resource, &mut object);
+        certificates::fill(call, &mut object, None);
         self.refuse_escalation(call, &object, None)?;
         let lease = self.lease_for(&call.resource, options).await?;
         call.warn_of(&object, None);
@@ -61,7 +63,8 @@ impl Engine {
             let valid = kind::validate_create(&call.resource, &object)
                 .or_else(|error| options.unchecked.then_some(()).ok_or(error))
                 // Whatever the rules of a kind are: the name becomes part of a key.
-                .and_then(|()| registry::check_segment(&name));
+                .and_then(|()| registry::check_segment(&name))
+                .and_then(|()| self.admit_certificate(call, &object, None));
             if let Err(error) = valid {
                 self.give_back(claims).await;
                 return Err(error);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
+use crate::certificates;
 use crate::engine::{Engine, Kept};
 use crate::error::ApiError;
 use crate::kind;
@@ -68,6 +69,7 @@ impl Engine {
         check_uid(call, &next, old)?;
         keep_metadata(&mut next, old);
         kind::prepare_update(&call.resource, &info.subresource, &mut next, old);
+        certificates::fill(call, &mut next, Some(old));
         self.refuse_escalation(call, &next, Some(old))?;
         self.restrict_node(call, Operation::Update(&next, old))?;
         object::set_resource_version(&mut next, current.stored.revision);
@@ -77,7 +79,10 @@ impl Engine {
             .give(call, &mut next, Some(old), options.dry_run)
             .await?;
         let valid = kind::validate_update(&call.resource, &info.subresource, &next, old);
-        if let Err(error) = valid.or_else(|error| options.unchecked.then_some(()).ok_or(error)) {
+        let valid = valid
+            .or_else(|error| options.unchecked.then_some(()).ok_or(error))
+            .and_then(|()| self.admit_certificate(call, &next, Some(old)));
+        if let Err(error) = valid {
             self.give_back(claims).await;
             return Err(error);
         }
