@@ -15,6 +15,7 @@ use x509_parser::time::ASN1Time;
 use crate::authority::{Authority, LoadedAuthority};
 use crate::leaf::pem_of;
 use crate::limits::{BACKDATE_SECONDS, SERIAL_BYTES, SHORT_LIFE_SECONDS};
+use crate::usage::{key_usage, usages_of};
 use crate::{Pki, SigningRequest};
 
 /// Why nothing was signed.
@@ -124,14 +125,14 @@ fn issue(
 
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
+pub(crate) const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 
-fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut out = vec![tag];
     match u8::try_from(length) {
@@ -256,63 +257,6 @@ fn extensions(
     }
     let all: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
     Ok(sequence(&all))
-}
-
-/// KeyUsage as a bit string without zeros at its end; bit 0 is the highest.
-fn key_usage(bits: u16) -> Vec<u8> {
-    let [first, second] = bits.to_be_bytes();
-    let bytes: &[u8] = if second == 0 {
-        &[first]
-    } else {
-        &[first, second]
-    };
-    let unused = bytes.last().map_or(0, |last| last.trailing_zeros() as u8);
-    tlv(BIT_STRING, &[&[unused], bytes])
-}
-
-/// Kubernetes' names of usages, as bits of KeyUsage and as identifiers of extended usages.
-fn usages_of(usages: &[&str]) -> Result<(u16, Vec<&'static [u8]>), IssueError> {
-    let mut bits = 0;
-    let mut extended: Vec<&'static [u8]> = Vec::new();
-    for usage in usages {
-        let bit = match *usage {
-            "signing" | "digital signature" => 0,
-            "content commitment" => 1,
-            "key encipherment" => 2,
-            "data encipherment" => 3,
-            "key agreement" => 4,
-            "cert sign" => 5,
-            "crl sign" => 6,
-            "encipher only" => 7,
-            "decipher only" => 8,
-            other => {
-                extended.push(purpose(other)?);
-                continue;
-            }
-        };
-        bits |= 0x8000 >> bit;
-    }
-    extended.sort_unstable();
-    extended.dedup();
-    Ok((bits, extended))
-}
-
-fn purpose(usage: &str) -> Result<&'static [u8], IssueError> {
-    Ok(match usage {
-        "any" => b"\x55\x1d\x25\x00",
-        "server auth" => b"\x2b\x06\x01\x05\x05\x07\x03\x01",
-        "client auth" => b"\x2b\x06\x01\x05\x05\x07\x03\x02",
-        "code signing" => b"\x2b\x06\x01\x05\x05\x07\x03\x03",
-        "email protection" | "s/mime" => b"\x2b\x06\x01\x05\x05\x07\x03\x04",
-        "ipsec end system" => b"\x2b\x06\x01\x05\x05\x07\x03\x05",
-        "ipsec tunnel" => b"\x2b\x06\x01\x05\x05\x07\x03\x06",
-        "ipsec user" => b"\x2b\x06\x01\x05\x05\x07\x03\x07",
-        "timestamping" => b"\x2b\x06\x01\x05\x05\x07\x03\x08",
-        "ocsp signing" => b"\x2b\x06\x01\x05\x05\x07\x03\x09",
-        "microsoft sgc" => b"\x2b\x06\x01\x04\x01\x82\x37\x0a\x03\x03",
-        "netscape sgc" => b"\x60\x86\x48\x01\x86\xf8\x42\x04\x01",
-        other => return Err(IssueError::Usage(other.to_owned())),
-    })
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ mod signing_request;
 mod tls;
 mod token;
 mod token_file;
+mod usage;
 
 pub use authority::Authority;
 pub use authority_files::{AuthorityFile, AuthorityFiles};
