@@ -5,6 +5,7 @@
 //! README's table says that it is checked; no check refuses what upstream takes.
 
 mod access;
+mod addresses;
 mod batch;
 mod cluster;
 mod config;
@@ -83,13 +84,13 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
         ("batch", "Job") => batch::job(object, old, errors),
         ("batch", "CronJob") => batch::cron_job(object, old, errors),
         ("", "Service") => service::service(object, old, errors),
-        ("", "Endpoints") => network::endpoints(object, old, errors),
-        ("discovery.k8s.io", "EndpointSlice") => network::endpoint_slice(object, old, errors),
+        ("", "Endpoints") => addresses::endpoints(object, old, errors),
+        ("discovery.k8s.io", "EndpointSlice") => addresses::endpoint_slice(object, old, errors),
         ("networking.k8s.io", "Ingress") => network::ingress(object, old, errors),
         ("networking.k8s.io", "IngressClass") => network::ingress_class(object, old, errors),
         ("networking.k8s.io", "NetworkPolicy") => network::network_policy(object, errors),
-        ("networking.k8s.io", "ServiceCIDR") => network::service_cidr(object, old, errors),
-        ("networking.k8s.io", "IPAddress") => network::ip_address(object, old, errors),
+        ("networking.k8s.io", "ServiceCIDR") => addresses::service_cidr(object, old, errors),
+        ("networking.k8s.io", "IPAddress") => addresses::ip_address(object, old, errors),
         ("", "PersistentVolume") => storage::volume(object, old, errors),
         ("", "PersistentVolumeClaim") => storage::claim(object, old, errors),
         ("storage.k8s.io", "StorageClass") => storage::class(object, old, errors),
