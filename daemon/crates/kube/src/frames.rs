@@ -21,8 +21,8 @@ pub(crate) struct FrameKey {
     pub(crate) range: KeyRange,
     /// Under which version its watchers see it.
     pub(crate) api_version: Arc<str>,
-    /// Whether only the metadata is wanted.
-    pub(crate) partial: bool,
+    /// Where only the metadata is wanted: under which version.
+    pub(crate) partial: Option<&'static str>,
     /// Whether it is protobuf.
     pub(crate) protobuf: bool,
 }
@@ -99,7 +99,7 @@ mod tests {
             next: revision + 1,
             range: KeyRange::Key(Bytes::from_static(b"/registry/pods/a/b")),
             api_version: "v1".into(),
-            partial: false,
+            partial: None,
             protobuf: false,
         }
     }
@@ -118,7 +118,7 @@ mod tests {
         assert!(frames.get(&key(9_999)).is_some());
         assert_eq!(frames.get(&key(1)), None);
         let partial = FrameKey {
-            partial: true,
+            partial: Some("v1"),
             ..key(9_999)
         };
         assert_eq!(frames.get(&partial), None);

@@ -266,15 +266,16 @@ impl Watching {
     /// Under which key others may have encoded the same events: not where a selector decides what
     /// they are, nor where the form depends on what was sent before.
     fn shared_key(&self, from: i64, next: i64, range: &KeyRange) -> Option<FrameKey> {
-        let shape = self.encoder.form.shape;
+        let form = self.encoder.form;
+        let shape = form.shape;
         let shared = self.filter.is_everything() && !matches!(shape, Shape::Table(_));
         shared.then(|| FrameKey {
             from,
             next,
             range: range.clone(),
             api_version: Arc::clone(&self.encoder.api_version),
-            partial: shape == Shape::Partial,
-            protobuf: self.encoder.form.encoding == Encoding::Protobuf,
+            partial: (shape == Shape::Partial).then_some(form.meta_version),
+            protobuf: form.encoding == Encoding::Protobuf,
         })
     }
 
