@@ -19,6 +19,7 @@ struct Masks {
     node_port: Regex,
     header: Regex,
     edited: Regex,
+    log: Regex,
 }
 
 static MASKS: LazyLock<Masks> = LazyLock::new(|| {
@@ -31,6 +32,7 @@ static MASKS: LazyLock<Masks> = LazyLock::new(|| {
         revision: regex(r#"(esourceVersion"?: ?|Resource Version: +)"?\d+"?"#),
         address: regex(r"\b10\.43\.\d{1,3}\.\d{1,3}\b( *)"),
         node_port: regex(r"\b3[0-2]\d{3}\b"),
+        log: regex(r"^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} "),
         edited: regex(r"\bkubectl-edit-\d+\b"),
         header: regex(r"\b(AGE|DURATION|LAST SEEN|CLUSTER-IP) +"),
     }
@@ -52,6 +54,11 @@ pub(crate) fn mask(line: &str) -> String {
     // Twice: of two that stand side by side the first takes the space between them.
     let line = mask_age(&line);
     mask_age(&line).into_owned()
+}
+
+/// Whether a line is client-go's own log, which depends on timing: not what kubectl prints.
+pub(crate) fn is_log(line: &str) -> bool {
+    MASKS.log.is_match(line)
 }
 
 fn mask_age(line: &str) -> Cow<'_, str> {

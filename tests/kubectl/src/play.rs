@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use skerry_tests_harness::{kubectl_binary, old_kubectl_binary};
 
 use crate::Servers;
-use crate::mask::mask;
+use crate::mask::{is_log, mask};
 use crate::script::{Step, VERSIONS, parse, render};
 
 const PRELUDE: &str = include_str!("prelude.sh");
@@ -162,7 +162,8 @@ impl Stage {
                 .replace(&self.net, "10.0.xx")
                 .replace(&self.namespace, &self.shown)
                 .replace(&self.host, "server");
-            lines.extend(text.lines().map(|line| mask(line).trim_end().to_owned()));
+            let told = text.lines().filter(|line| !is_log(line));
+            lines.extend(told.map(|line| mask(line).trim_end().to_owned()));
         }
         while lines.last().is_some_and(String::is_empty) {
             lines.pop();
