@@ -20,6 +20,7 @@ struct Masks {
     header: Regex,
     edited: Regex,
     log: Regex,
+    token_volume: Regex,
 }
 
 static MASKS: LazyLock<Masks> = LazyLock::new(|| {
@@ -33,7 +34,8 @@ static MASKS: LazyLock<Masks> = LazyLock::new(|| {
         address: regex(r"\b10\.43\.\d{1,3}\.\d{1,3}\b( *)"),
         node_port: regex(r"\b3[0-2]\d{3}\b"),
         log: regex(r"^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} "),
-        edited: regex(r"\bkubectl-edit-\d+\b"),
+        token_volume: regex(r"\bkube-api-access-[a-z0-9]{5}\b"),
+        edited: regex(r"\bkubectl-edit-(xx)?\d+\b"),
         header: regex(r"\b(AGE|DURATION|LAST SEEN|CLUSTER-IP) +"),
     }
 });
@@ -46,6 +48,9 @@ pub(crate) fn mask(line: &str) -> String {
     let line = masks.date.replace_all(&line, "<date>");
     let line = masks.revision.replace_all(&line, "${1}\"<version>\"");
     let line = masks.node_port.replace_all(&line, "<port>");
+    let line = masks
+        .token_volume
+        .replace_all(&line, "kube-api-access-<id>");
     let line = masks.edited.replace_all(&line, "kubectl-edit-<id>");
     let line = masks.header.replace_all(&line, "${1}   ");
     let line = masks.address.replace_all(&line, |found: &Captures<'_>| {

@@ -41,3 +41,12 @@ lines() {
   rm "$1.pid"
   cat "$1"
 }
+
+# filled OBJECTS JSONPATH: waits until that is not empty: controllers fill it in.
+filled() {
+  local tries
+  for tries in {1..400}; do
+    [ -n "$(kubectl get $1 -o "jsonpath=$2" 2> /dev/null)" ] && break
+    sleep 0.05
+  done
+}

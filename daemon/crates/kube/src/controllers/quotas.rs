@@ -46,10 +46,13 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
     let mut changed = limited.clone();
     let mut all_at = tokio::time::Instant::now() + COUNT_ALL_INTERVAL;
     loop {
-        for namespace in std::mem::take(&mut changed) {
-            if !engine.recount(&namespace).await? {
-                changed.insert(namespace);
+        if !changed.is_empty() {
+            for namespace in std::mem::take(&mut changed) {
+                if !engine.recount(&namespace).await? {
+                    changed.insert(namespace);
+                }
             }
+            tokio::time::sleep(COUNT_INTERVAL).await;
         }
         // At rest nothing wakes this up but a change, or the hour of namespaces with quotas.
         let changes = match (changed.is_empty(), limited.is_empty()) {
@@ -78,9 +81,6 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
             {
                 changed.insert(namespace);
             }
-        }
-        if !changed.is_empty() {
-            tokio::time::sleep(COUNT_INTERVAL).await;
         }
     }
 }
