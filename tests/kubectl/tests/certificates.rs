@@ -239,3 +239,36 @@ async fn a_kubelet_that_may_is_given_its_certificate_unasked() {
         "{who:?}"
     );
 }
+
+#[tokio::test]
+async fn a_kubelet_asks_for_certificates_of_its_own_name_only() {
+    let servers = Servers::start(1).await;
+    let ask = |name: &str, called: &str| {
+        let (_, pem) = request(called, "system:nodes", &[]);
+        let usages = ["digital signature", "client auth"];
+        let wanted = object(name, &pem, KUBELET, &usages);
+        let who = [
+            "--as=system:node:n1",
+            "--as-group=system:nodes",
+            "--as-group=system:authenticated",
+        ];
+        let arguments = [&who[..], &["create", "-f", "-"]].concat();
+        servers.run_on(0, &arguments, &wanted)
+    };
+    let refused = ask("theirs", "system:node:n2");
+    let why = "\"theirs\" is forbidden: can only create a node CSR with CN=system:node:n1";
+    assert!(!refused.ok && refused.err.contains(why), "{refused:?}");
+    let role = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient";
+    let role = format!("--clusterrole={role}");
+    servers.ok(&[
+        "create",
+        "clusterrolebinding",
+        "renew",
+        &role,
+        "--group=system:nodes",
+    ]);
+    let mine = ask("mine", "system:node:n1");
+    assert!(mine.ok, "{mine:?}");
+    // It may renew its certificate, and nobody has to approve that.
+    outcome(&servers, "mine", "{.status.certificate}");
+}

@@ -310,6 +310,11 @@ impl Api {
             "update" | "patch" => !info.name.is_empty(),
             _ => true,
         };
+        // Of all namespaces there is the list, and no single object; in none there is nothing else.
+        let is_all = resource.namespaced && info.name.is_empty();
+        if !in_place && !is_all {
+            return Err(ApiError::no_such_path());
+        }
         if !takes || !in_place || !named || info.method_unfit {
             return Err(ApiError::method_not_allowed());
         }

@@ -3,6 +3,7 @@
 //! Invariant: the identity in a request is that of whoever sent it, and never changes.
 
 use serde_json::{Value, json};
+use skerry_rbac::node::{self, Identity};
 use skerry_rbac::{Attributes, Target};
 
 use super::rules;
@@ -128,6 +129,13 @@ impl Engine {
                 "use of {} signer with {MASTERS} group is not allowed",
                 rules::CLIENT
             );
+            return Err(ApiError::forbidden(about, &why));
+        }
+        let user = call.user.name.as_str();
+        let is_kubelet = node::identity(user, &call.user.groups) != Identity::Other;
+        let is_of_kubelets = rules::KUBELET_SIGNERS.contains(&rules::signer_name(next));
+        if is_kubelet && is_of_kubelets && facts.common_name != user {
+            let why = format!("can only create a node CSR with CN={user}");
             return Err(ApiError::forbidden(about, &why));
         }
         Ok(())

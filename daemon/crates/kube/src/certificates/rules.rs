@@ -12,6 +12,8 @@ use super::{ClusterAuthority, RequestFacts};
 pub(crate) const CLIENT: &str = "kubernetes.io/kube-apiserver-client";
 const KUBELET_CLIENT: &str = "kubernetes.io/kube-apiserver-client-kubelet";
 const KUBELET_SERVING: &str = "kubernetes.io/kubelet-serving";
+/// Signers of what kubelets ask for themselves.
+pub(crate) const KUBELET_SIGNERS: [&str; 2] = [KUBELET_CLIENT, KUBELET_SERVING];
 const LEGACY: &str = "kubernetes.io/legacy-unknown";
 
 /// How long a certificate is good for where nobody asks for less: a year.
