@@ -14,7 +14,28 @@ async fn server() -> Cluster {
         kubernetes: true,
         ..Options::default()
     };
-    Cluster::start(Kind::Skerry, 1, &options).await.unwrap()
+    let cluster = Cluster::start(Kind::Skerry, 1, &options).await.unwrap();
+    // The last of what every cluster has from the start.
+    let mut client = cluster.client(0).unwrap();
+    let last = pb::RangeRequest {
+        key: "/registry/configmaps/kube-node-lease/kube-root-ca.crt".into(),
+        ..Default::default()
+    };
+    let ready = async {
+        while client
+            .kv
+            .range(last.clone())
+            .await
+            .unwrap()
+            .into_inner()
+            .count
+            == 0
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, ready).await.unwrap();
+    cluster
 }
 
 /// Runs one of the scripts to its end, which must be a good one.

@@ -8,6 +8,7 @@ mod mask;
 mod play;
 mod port;
 mod script;
+mod streams;
 
 pub use play::play;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub use port::{Answer, Begun, Port};
 use serde_json::Value;
 use skerry_tests_harness::{Cluster, Kind, Options, eventually, kubectl_binary};
+pub use streams::{Stream, Streams};
 
 /// How long anything may take.
 pub const DEADLINE: Duration = Duration::from_secs(30);

@@ -16,9 +16,9 @@ use crate::{DEADLINE, Servers};
 
 /// The port of one member, and who asks.
 pub struct Port {
-    address: SocketAddr,
-    tls: TlsConnector,
-    token: Option<String>,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: TlsConnector,
+    pub(crate) token: Option<String>,
 }
 
 /// What a server answered.

@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use crate::crowd::Member;
 use crate::gather::{Sending, gather};
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, HANDSHAKE_TIME_MAX, HEADER_BYTES_MAX, HTTP1_BUFFER_BYTES_MAX,
-    HTTP1_HEADER_TIME_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, SHUTDOWN_TIME_MAX,
-    STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
+    HTTP1_HEADER_TIME_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, LEAVE_TIME_MAX,
+    SHUTDOWN_TIME_MAX, STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::{Handler, Peer, Slot, Stop, Transport};
 
@@ -44,7 +46,7 @@ pub(crate) async fn run<H: Handler>(
     slot: Slot,
 ) {
     let Slot {
-        connection: _connection,
+        connection: member,
         handshake,
     } = slot;
     let Ok(address) = stream.peer_addr() else {
@@ -56,16 +58,26 @@ pub(crate) async fn run<H: Handler>(
     match transport {
         Transport::Plaintext => {
             let version = tokio::time::timeout(HANDSHAKE_TIME_MAX, plaintext_version(&stream));
-            let Ok(Ok(version)) = version.await else {
+            let version = tokio::select! {
+                version = version => version,
+                () = handshake.asked_to_leave() => return,
+                () = member.asked_to_leave() => return,
+            };
+            let Ok(Ok(version)) = version else {
                 return;
             };
             drop(handshake);
             let peer = Peer::new(address, None);
-            converse(stream, version, peer, handler, stop).await;
+            converse(stream, version, peer, handler, stop, member).await;
         }
         Transport::Tls(config) => {
             let accept = TlsAcceptor::from(config()).accept(stream);
-            let stream = match tokio::time::timeout(HANDSHAKE_TIME_MAX, accept).await {
+            let accepted = tokio::select! {
+                accepted = tokio::time::timeout(HANDSHAKE_TIME_MAX, accept) => accepted,
+                () = handshake.asked_to_leave() => return,
+                () = member.asked_to_leave() => return,
+            };
+            let stream = match accepted {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
                     tracing::debug!(%address, %error, "TLS handshake failed");
@@ -83,7 +95,7 @@ pub(crate) async fn run<H: Handler>(
                 _ => Version::One,
             };
             let peer = Peer::new(address, session.peer_certificates());
-            converse(stream, version, peer, handler, stop).await;
+            converse(stream, version, peer, handler, stop, member).await;
         }
     }
 }
@@ -110,16 +122,33 @@ async fn plaintext_version(stream: &TcpStream) -> io::Result<Version> {
     }
 }
 
-async fn converse<S, H>(stream: S, version: Version, peer: Peer, handler: H, stop: Stop)
-where
+async fn converse<S, H>(
+    stream: S,
+    version: Version,
+    peer: Peer,
+    handler: H,
+    stop: Stop,
+    member: Arc<Member>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let peer = Arc::new(peer);
     let address = peer.address;
+    let in_service = Arc::clone(&member);
     let service = service_fn(move |request| {
+        let busy = in_service.begin();
         let response = handler.clone().handle(Arc::clone(&peer), request);
-        async move { Ok::<_, Infallible>(response.await) }
+        async move {
+            let response = response.await;
+            // Under way until the last of the answer is sent.
+            Ok::<_, Infallible>(response.map(|body| {
+                body.map_err(move |error| {
+                    let _busy = &busy;
+                    error
+                })
+            }))
+        }
     });
     let (stream, sending) = gather(stream);
     let stream = TokioIo::new(stream);
@@ -136,7 +165,7 @@ where
                 .keep_alive_interval(KEEPALIVE_INTERVAL)
                 .keep_alive_timeout(KEEPALIVE_TIMEOUT)
                 .serve_connection(stream, service);
-            until_stopped(connection, sending, stop, |connection| {
+            until_stopped(connection, sending, stop, &member, |connection| {
                 connection.graceful_shutdown()
             })
             .await
@@ -147,7 +176,7 @@ where
                 .header_read_timeout(HTTP1_HEADER_TIME_MAX)
                 .max_buf_size(HTTP1_BUFFER_BYTES_MAX)
                 .serve_connection(stream, service);
-            until_stopped(connection, sending, stop, |connection| {
+            until_stopped(connection, sending, stop, &member, |connection| {
                 connection.graceful_shutdown()
             })
             .await
@@ -161,11 +190,12 @@ where
 }
 
 /// Drives a connection and sends what it has written; once the server stops, lets what is under
-/// way finish, for a while.
+/// way finish, for a while; once others need its place, says so and ends.
 async fn until_stopped<C: Future, S: AsyncWrite + Unpin>(
     connection: C,
     sending: Sending<S>,
     stop: Stop,
+    member: &Member,
     graceful_shutdown: impl FnOnce(Pin<&mut C>),
 ) -> Option<C::Output> {
     let mut connection = pin!(connection);
@@ -174,11 +204,17 @@ async fn until_stopped<C: Future, S: AsyncWrite + Unpin>(
         sending.send(cx);
         ended
     };
-    tokio::select! {
+    let time = tokio::select! {
         ended = poll_fn(|cx| turn(cx, connection.as_mut())) => return Some(ended),
-        () = stop.requested() => {}
-    }
+        () = stop.requested() => SHUTDOWN_TIME_MAX,
+        () = member.asked_to_leave() => LEAVE_TIME_MAX,
+    };
     graceful_shutdown(connection.as_mut());
-    let rest = poll_fn(|cx| turn(cx, connection.as_mut()));
-    tokio::time::timeout(SHUTDOWN_TIME_MAX, rest).await.ok()
+    let mut rest = poll_fn(|cx| turn(cx, connection.as_mut()));
+    match tokio::time::timeout(time, &mut rest).await {
+        Ok(ended) => Some(ended),
+        // A request that was on its way when its connection was asked to leave.
+        Err(_) if member.is_busy() => tokio::time::timeout(SHUTDOWN_TIME_MAX, rest).await.ok(),
+        Err(_) => None,
+    }
 }

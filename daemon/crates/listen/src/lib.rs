@@ -6,6 +6,7 @@
 //! time.
 
 mod connection;
+mod crowd;
 mod gather;
 pub mod limits;
 mod peer;
@@ -20,12 +21,12 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
 pub use peer::Peer;
 pub use stop::Stop;
 pub use transport::Transport;
 
+use crate::crowd::{Crowd, Member};
 use crate::limits::{CONNECTIONS_MAX, HANDSHAKES_MAX, SHUTDOWN_TIME_MAX};
 
 /// After `accept` failed (no more file descriptors): time for some to come free.
@@ -54,8 +55,8 @@ pub async fn serve<H: Handler>(
     handler: H,
     stop: Stop,
 ) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let connections = Crowd::new(CONNECTIONS_MAX);
+    let handshakes = Crowd::new(HANDSHAKES_MAX);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -80,8 +81,7 @@ pub async fn serve<H: Handler>(
         tokio::spawn(connection);
     }
     drop(listener);
-    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    if tokio::time::timeout(SHUTDOWN_TIME_MAX, connections.acquire_many(all))
+    if tokio::time::timeout(SHUTDOWN_TIME_MAX, connections.empty(CONNECTIONS_MAX))
         .await
         .is_err()
     {
@@ -91,26 +91,21 @@ pub async fn serve<H: Handler>(
 
 /// What a connection holds while it lives.
 struct Slot {
-    connection: tokio::sync::OwnedSemaphorePermit,
-    handshake: tokio::sync::OwnedSemaphorePermit,
+    connection: Arc<Member>,
+    handshake: Arc<Member>,
 }
 
-/// The next connection, once there is room for it: until then it waits in the kernel's backlog.
+/// The next connection, once there is room for it: who has been idle longest makes room, and of
+/// handshakes the slowest. Where all are busy, it waits, and others in the kernel's backlog.
 async fn accept(
     listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-    handshakes: &Arc<Semaphore>,
+    connections: &Arc<Crowd>,
+    handshakes: &Arc<Crowd>,
 ) -> io::Result<(TcpStream, Slot)> {
-    let closed = |_| io::Error::other("the semaphore is never closed");
-    let connection = Arc::clone(connections)
-        .acquire_owned()
-        .await
-        .map_err(closed)?;
-    let handshake = Arc::clone(handshakes)
-        .acquire_owned()
-        .await
-        .map_err(closed)?;
+    let closed = || io::Error::other("the port is closed");
     let (stream, _) = listener.accept().await?;
+    let connection = connections.enter().await.ok_or_else(closed)?;
+    let handshake = handshakes.enter().await.ok_or_else(closed)?;
     Ok((
         stream,
         Slot {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// Connections of one port that have finished their handshake; others wait in the kernel's
-/// backlog.
+/// Connections of one port. At that number the one that has been idle longest makes room for the
+/// next; where all are busy, others wait in the kernel's backlog.
 pub const CONNECTIONS_MAX: usize = 2048;
 
-/// Handshakes under way at once on one port: strangers can hold no more than these.
+/// Handshakes under way at once on one port; at that number the slowest is given up for the next.
 pub const HANDSHAKES_MAX: usize = 64;
 
 /// From accept to the first byte of HTTP.
@@ -46,6 +46,9 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// And has this long to answer.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a connection that makes room may take to say so.
+pub const LEAVE_TIME_MAX: Duration = Duration::from_millis(200);
 
 /// How long calls under way may take to finish once the server stops.
 pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
