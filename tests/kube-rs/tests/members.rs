@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::authentication::v1::TokenReview;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -390,5 +391,66 @@ async fn the_crates_informer_lists_again_when_its_place_is_gone() {
             }
         }
         assert!(expired);
+    }
+}
+
+/// A token of a new account.
+async fn token(client: &Client, name: &str) -> String {
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), "default");
+    let account = json!({"metadata": {"name": name}});
+    let account = serde_json::from_value(account).unwrap();
+    accounts
+        .create(&PostParams::default(), &account)
+        .await
+        .unwrap();
+    let request = serde_json::from_value(json!({"spec": {"audiences": []}})).unwrap();
+    let post = PostParams::default();
+    let answer = accounts.create_token_request(name, &post, &request);
+    answer.await.unwrap().status.unwrap().token.unwrap()
+}
+
+/// Behind something that spreads requests over the members, each sees what was done through another.
+#[tokio::test]
+async fn what_one_member_acknowledged_the_next_knows_of() {
+    const ROUNDS: usize = 60;
+    let cluster = servers(3).await;
+    let mut clients = Vec::new();
+    for member in 0..3 {
+        clients.push(plain_client(&cluster, member).await);
+    }
+    let maps = |at: usize| Api::<ConfigMap>::namespaced(clients[at % 3].clone(), "default");
+    let set = |value: &str| Patch::Merge(json!({"data": {"value": value}}));
+    let (none, post) = (PatchParams::default(), PostParams::default());
+    for round in 0..ROUNDS {
+        let name = format!("round-{round}");
+        let (here, next, last) = (maps(round), maps(round + 1), maps(round + 2));
+        here.create(&post, &config_map(&name, "value", "a"))
+            .await
+            .unwrap();
+        next.patch(&name, &none, &set("b")).await.unwrap();
+        // A member that still knows "a" would find nothing to change.
+        let patched = last.patch(&name, &none, &set("a")).await.unwrap();
+        assert_eq!(patched.data.unwrap()["value"], "a");
+        assert_eq!(here.get(&name).await.unwrap().data.unwrap()["value"], "a");
+        next.delete(&name, &DeleteParams::default()).await.unwrap();
+        // Nor does one refuse a name that is free again, or take one that is not.
+        let again = config_map(&name, "value", "c");
+        last.create(&post, &again).await.unwrap();
+        let refused = here.create(&post, &again).await.unwrap_err();
+        assert!(matches!(refused, kube::Error::Api(status) if status.code == 409));
+        let space = format!("space-{round}");
+        namespace(&clients[round % 3], &space).await;
+        let inside = Api::<ConfigMap>::namespaced(clients[(round + 1) % 3].clone(), &space);
+        inside.create(&post, &again).await.unwrap();
+        let token = token(&clients[round % 3], &space).await;
+        let review = serde_json::from_value(json!({"spec": {"token": token}})).unwrap();
+        let reviews = Api::<TokenReview>::all(clients[(round + 1) % 3].clone());
+        let status = reviews
+            .create(&post, &review)
+            .await
+            .unwrap()
+            .status
+            .unwrap();
+        assert_eq!(status.authenticated, Some(true), "{status:?}");
     }
 }

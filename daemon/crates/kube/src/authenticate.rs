@@ -13,7 +13,11 @@ use crate::user;
 
 impl Engine {
     /// The user of a request. A certificate comes before a token.
-    pub(crate) fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, ApiError> {
+    pub(crate) async fn authenticate(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+    ) -> Result<User, ApiError> {
         if let Some(name) = &peer.common_name {
             return Ok(user::authenticated(
                 name.clone(),
@@ -28,7 +32,7 @@ impl Engine {
         if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
             return Ok(user::anonymous());
         }
-        match self.bearer(token.trim(), &[]) {
+        match self.bearer(token.trim(), &[]).await {
             Ok((user, _)) => Ok(user),
             Err(error) => {
                 tracing::debug!(%error, "a token was refused");

@@ -1,5 +1,6 @@
 //! One request once it is known who asks what of which resource.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -29,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// What the client is to be told besides the answer.
     warnings: Mutex<Vec<String>>,
+    /// The state is as new as the call.
+    newest: AtomicBool,
 }
 
 impl Call {
@@ -49,6 +52,7 @@ impl Call {
             user_agent: String::new(),
             body: Bytes::new(),
             warnings: Mutex::default(),
+            newest: AtomicBool::new(false),
         }
     }
 
@@ -78,6 +82,15 @@ impl Call {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut warnings)
+    }
+
+    /// Whether everything that was acknowledged before the call is in the state at hand.
+    pub(crate) fn is_newest(&self) -> bool {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_newest(&self) {
+        self.newest.store(true, Ordering::Release);
     }
 
     pub(crate) fn subresource(&self) -> Option<&Subresource> {

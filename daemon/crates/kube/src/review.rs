@@ -11,7 +11,7 @@ use crate::object;
 use crate::options::WriteOptions;
 
 impl Engine {
-    pub(crate) fn review(&self, call: &Call) -> Result<Answer, ApiError> {
+    pub(crate) async fn review(&self, call: &Call) -> Result<Answer, ApiError> {
         let options = WriteOptions::parse(&call.query, "CreateOptions")?;
         let mut object = call.object(&self.registry.types, options.field_validation)?;
         // As upstream fills it in before the object is looked at.
@@ -20,6 +20,10 @@ impl Engine {
             object::metadata_mut(&mut object).insert("namespace".into(), namespace);
         }
         let kind = call.resource.kind.as_str();
+        if kind == "TokenReview" {
+            let answered = self.token_review(&object).await;
+            return Ok(Answer::Object(201, answered));
+        }
         let answered = {
             let policies = self.roles.policies();
             let decide = |wanted: &skerry_rbac::Attributes<'_>| self.decide(&policies, wanted, "");
@@ -33,7 +37,6 @@ impl Engine {
                     let access = Access::Local(&call.info.namespace);
                     review::access(access, &object, decide)
                 }
-                "TokenReview" => Ok(self.token_review(&object)),
                 "SelfSubjectRulesReview" => review::rules(&policies, &call.user, &object),
                 _ => return Err(ApiError::not_served(&call.resource.plural)),
             }

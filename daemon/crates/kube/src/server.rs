@@ -148,7 +148,7 @@ impl Api {
 
         let metrics = &self.0.metrics;
         let info = route(&head.method, head.uri.path(), &query);
-        let authenticated = self.0.engine.authenticate(peer, &head.headers);
+        let authenticated = self.0.engine.authenticate(peer, &head.headers).await;
         if let Err(error) = trail.received(authenticated.as_ref().ok(), &info).await {
             return answer::refuse(&error, error_form, &[]);
         }
@@ -355,48 +355,9 @@ impl Api {
         if call.resource.kind == "Binding" {
             engine.bind_by_name(&mut call)?;
         }
-        let answer = match (call.info.subresource.as_str(), call.info.verb) {
-            ("", "create") if call.resource.storage_prefix.is_empty() => engine.review(&call)?,
-            ("", "create") => engine.create(&call).await?,
-            ("", "get" | "list") if call.resource.kind == "ComponentStatus" => {
-                engine.components(&call).await?
-            }
-            (sub, "get") if is_plain(sub) => engine.get(&call).await?,
-            ("", "list") => engine.list(&call).await?,
-            ("", "watch") => engine.watch(&call).await?,
-            ("scale", "get") => engine.get_scale(&call).await?,
-            ("scale", "update" | "patch") => engine.set_scale(&call).await?,
-            ("binding", "create") => engine.bind(&call).await?,
-            ("eviction", "create") => engine.evict(&call).await?,
-            ("log" | "exec" | "attach" | "portforward" | "proxy", _) => {
-                engine.connect(&call).await?
-            }
-            ("token", "create") => engine.token_request(&call)?,
-            (sub, "update") if is_plain(sub) => engine.update(&call).await?,
-            (sub, "patch") if is_plain(sub) => engine.patch(&call).await?,
-            ("", "delete") => engine.delete(&call).await?,
-            ("", "deletecollection") => engine.delete_collection(&call).await?,
-            (sub, verb) => {
-                let what = format!(
-                    "{verb} of {}",
-                    match sub {
-                        "" => call.info.resource.clone(),
-                        sub => format!("{}/{sub}", call.info.resource),
-                    }
-                );
-                return Err(ApiError::not_served(&what));
-            }
-        };
+        let answer = engine.perform(&call).await?;
         Ok((answer, call))
     }
-}
-
-/// Subresources that take and return the object itself.
-fn is_plain(subresource: &str) -> bool {
-    matches!(
-        subresource,
-        "" | "status" | "finalize" | "approval" | "ephemeralcontainers" | "resize"
-    )
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> &str {

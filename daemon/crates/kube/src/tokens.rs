@@ -2,6 +2,8 @@
 //!
 //! Invariant: a token is good only as long as the service account and what it is bound to live.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use skerry_rbac::{User, account, review};
 use skerry_token::bound::{Found, identify};
 use skerry_token::claims::Claims;
 use skerry_token::request::{BoundKind, Issuer, Request, RequestError};
-use skerry_token::verify::{Expected, verify};
+use skerry_token::verify::{Expected, Verified, verify};
 use skerry_token::{Keys, SigningKey, discovery};
 
 use crate::answer::Answer;
@@ -19,6 +21,7 @@ use crate::error::{About, ApiError};
 use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
+use crate::storage::Freshness;
 use crate::{bootstrap_tokens, time, user};
 
 /// Who signs, and for whom.
@@ -74,16 +77,64 @@ fn now() -> i64 {
     i64::try_from(time::now().as_secs()).unwrap_or(i64::MAX)
 }
 
+/// What a token proves by itself.
+enum Proof {
+    Bootstrap(User, Vec<String>),
+    Signed(Box<Verified>),
+}
+
+/// Why a token is good for nothing.
+pub(crate) enum Refused {
+    /// It never was.
+    Token(String),
+    /// It is signed, and what it is bound to is not here, or another.
+    Bound(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Token(why) | Refused::Bound(why) => f.write_str(why),
+        }
+    }
+}
+
 impl Engine {
     /// The bearer of a token, and for which audiences it is good.
-    pub(crate) fn bearer(
+    pub(crate) async fn bearer(
         &self,
         token: &str,
         audiences: &[String],
-    ) -> Result<(User, Vec<String>), String> {
+    ) -> Result<(User, Vec<String>), Refused> {
+        match self.local_bearer(token, audiences) {
+            // It may be bound to what only other members know so far.
+            Err(Refused::Bound(why)) => match self.storage.freshen().await {
+                Freshness::Newest => self.local_bearer(token, audiences),
+                Freshness::Local => Err(Refused::Bound(why)),
+            },
+            known => known,
+        }
+    }
+
+    fn local_bearer(
+        &self,
+        token: &str,
+        audiences: &[String],
+    ) -> Result<(User, Vec<String>), Refused> {
+        let verified = self.verified(token, audiences).map_err(Refused::Token)?;
+        match verified {
+            Proof::Bootstrap(user, audiences) => Ok((user, audiences)),
+            Proof::Signed(verified) => self.bound(*verified).map_err(Refused::Bound),
+        }
+    }
+
+    /// What a token says of itself.
+    fn verified(&self, token: &str, audiences: &[String]) -> Result<Proof, String> {
         let tokens = self.tokens.as_ref().ok_or("no tokens are known here")?;
         if let Some((id, secret)) = bootstrap_tokens::parts(token) {
-            return self.bootstrapper(&tokens.audiences, audiences, (id, secret));
+            let (user, audiences) =
+                self.bootstrapper(&tokens.audiences, audiences, (id, secret))?;
+            return Ok(Proof::Bootstrap(user, audiences));
         }
         let expected = Expected {
             issuers: std::slice::from_ref(&tokens.issuer),
@@ -91,7 +142,13 @@ impl Engine {
             audiences,
             now: now(),
         };
-        let verified = verify(&tokens.keys, token, expected).map_err(|error| error.to_string())?;
+        let verified = verify(&tokens.keys, token, expected);
+        let verified = verified.map_err(|error| error.to_string())?;
+        Ok(Proof::Signed(Box::new(verified)))
+    }
+
+    /// The account of a token, while it and all that the token is bound to are there.
+    fn bound(&self, verified: Verified) -> Result<(User, Vec<String>), String> {
         let claims = &verified.claims;
         // What cannot be read is another reason than what is gone.
         let look = |plural: &str, namespace: &str, name: Option<&str>| {
@@ -205,7 +262,7 @@ impl Engine {
     }
 
     /// TokenReview: whose token is this.
-    pub(crate) fn token_review(&self, object: &Value) -> Value {
+    pub(crate) async fn token_review(&self, object: &Value) -> Value {
         let token = object.pointer("/spec/token").and_then(Value::as_str);
         let audiences = object.pointer("/spec/audiences").and_then(Value::as_array);
         let audiences: Vec<String> = audiences
@@ -213,13 +270,13 @@ impl Engine {
             .flatten()
             .filter_map(|audience| audience.as_str().map(str::to_owned))
             .collect();
-        let status = match self.bearer(token.unwrap_or_default(), &audiences) {
+        let status = match self.bearer(token.unwrap_or_default(), &audiences).await {
             Ok((user, audiences)) => json!({
                 "authenticated": true,
                 "user": review::user_info(&user),
                 "audiences": audiences,
             }),
-            Err(error) => json!({"user": {}, "error": error}),
+            Err(error) => json!({"user": {}, "error": error.to_string()}),
         };
         let mut answer = object.clone();
         answer["status"] = status;

@@ -128,7 +128,7 @@ impl Storage {
     }
 
     /// Why nothing can be written: whether waiting a moment may help.
-    fn no_quorum(&self) -> StorageError {
+    pub(crate) fn no_quorum(&self) -> StorageError {
         // Whoever asks keeps the time.
         let leadership = self.leadership();
         let leaderless = self

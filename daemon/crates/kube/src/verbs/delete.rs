@@ -82,12 +82,15 @@ impl Engine {
                     return Ok(Deleted::Gone(object));
                 }
             } else {
-                let is_done = options.dry_run || object == before;
-                if is_done
-                    || self
-                        .store(&key, stored.revision, &mut object, stored.lease)
-                        .await?
-                {
+                let revision = stored.revision;
+                let is_done = match options.dry_run || object == before {
+                    true => self.is_still(call, &key, revision).await?,
+                    false => {
+                        self.store(&key, revision, &mut object, stored.lease)
+                            .await?
+                    }
+                };
+                if is_done {
                     return Ok(Deleted::Marked(object));
                 }
             }

@@ -8,6 +8,7 @@ mod get;
 mod list;
 mod patch;
 mod patch_fault;
+mod perform;
 mod pods;
 mod scale;
 mod update;

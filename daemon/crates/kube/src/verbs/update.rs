@@ -89,10 +89,11 @@ impl Engine {
         if info.subresource.is_empty() {
             call.warn_of(&next, Some(old));
         }
-        if next == *old {
-            return Ok(Some(next));
-        }
         let key = registry::key(&call.resource, &info.namespace, &info.name);
+        if next == *old {
+            let is_still = self.is_still(call, &key, current.stored.revision).await?;
+            return Ok(is_still.then_some(next));
+        }
         let goes = kind::goes_now(&call.resource, &next);
         if goes && options.dry_run {
             return Ok(Some(next));
