@@ -1,0 +1,1 @@
+//! Collects what is wrong with fields, in upstream's words.
