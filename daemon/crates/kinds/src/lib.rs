@@ -30,6 +30,6 @@ pub use defaults::set_defaults;
 pub use error::{ErrorKind, FieldError, invalid_message, invalid_status, summary};
 pub use path::Path;
 pub use strategy::{has_status, prepare_create, prepare_update};
-pub use time::{human_duration, parse_ms};
+pub use time::{human_duration, parse_ms, since};
 pub use validate::{validate_create, validate_update};
 pub use warn::{deprecated, warnings};

@@ -88,7 +88,7 @@ pub fn human_duration(ms: i64) -> String {
 }
 
 /// How long ago a time is; `<unknown>` where there is none.
-pub(crate) fn since(time: &Value, now_ms: i64) -> String {
+pub fn since(time: &Value, now_ms: i64) -> String {
     match parse_ms(text(time)) {
         Some(then) => human_duration(now_ms.saturating_sub(then)),
         None => "<unknown>".to_owned(),

@@ -18,6 +18,11 @@ impl Engine {
     /// Whether an object may be made where the call wants it.
     pub(crate) fn admit_create(&self, call: &Call, name: &str) -> Result<(), ApiError> {
         promise(call)?;
+        let custom = call.resource.custom.as_ref();
+        if custom.is_some_and(|custom| custom.definition.terminating) {
+            let what = "create not allowed while custom resource definition is terminating";
+            return Err(ApiError::new(405, "MethodNotAllowed", what));
+        }
         let namespace = &call.info.namespace;
         if !call.resource.namespaced || namespace.is_empty() {
             return Ok(());
@@ -76,8 +81,7 @@ fn promise(call: &Call) -> Result<(), ApiError> {
     let resource = &call.resource;
     let of = (resource.group.as_str(), resource.plural.as_str());
     match of {
-        ("apiextensions.k8s.io", "customresourcedefinitions")
-        | ("apiregistration.k8s.io", "apiservices")
+        ("apiregistration.k8s.io", "apiservices")
         | (
             "admissionregistration.k8s.io",
             "mutatingwebhookconfigurations"

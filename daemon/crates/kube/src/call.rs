@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::Value;
-use skerry_schema::{Resource, Subresource, Types};
+use skerry_schema::{Subresource, Types};
 
 use crate::decode;
 use crate::error::{About, ApiError};
@@ -14,7 +14,7 @@ use crate::negotiate::Form;
 use crate::object;
 use crate::options::FieldValidation;
 use crate::query::Query;
-use crate::registry;
+use crate::registry::{self, Resource};
 use crate::route::RequestInfo;
 use skerry_rbac::User;
 
@@ -74,9 +74,12 @@ impl Call {
     }
 
     /// What is old about what is asked for, whatever is done with it.
-    pub(crate) fn deprecation(&self) -> Option<&'static str> {
+    pub(crate) fn deprecation(&self) -> Option<&str> {
         let resource = &*self.resource;
-        skerry_kinds::deprecated(&resource.group, &resource.version, &resource.kind)
+        match &resource.custom {
+            Some(custom) => custom.deprecation.as_deref(),
+            None => skerry_kinds::deprecated(&resource.group, &resource.version, &resource.kind),
+        }
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
@@ -155,7 +158,12 @@ impl Call {
     ) -> Result<(), ApiError> {
         let (group, version, kind) = self.kind();
         conform(value, group, version, kind)?;
-        if let Some(of) = types.definition(self.definition()) {
+        let scales = self.info.subresource == "scale";
+        if let Some(custom) = self.resource.custom.as_ref().filter(|_| !scales) {
+            let compiled = custom.compiled(&self.resource.version)?;
+            let unknown = compiled.schema.prune(value);
+            faults.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+        } else if let Some(of) = types.definition(self.definition()) {
             match skerry_schema::check(value, of) {
                 Ok(unknown) => faults.extend(unknown.iter().map(ToString::to_string)),
                 Err(wrong) => {

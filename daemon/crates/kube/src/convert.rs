@@ -4,9 +4,9 @@
 //! what an object says survives the way there and back.
 
 use serde_json::{Map, Value, json};
-use skerry_schema::Resource;
 
 use crate::object;
+use crate::registry::Resource;
 
 /// Fields of an Event in the core group, and in `events.k8s.io`.
 const EVENT_FIELDS: [(&str, &str); 7] = [
@@ -161,16 +161,26 @@ fn autoscaler_to_2(object: &mut Value) {
 mod tests {
     use super::*;
 
+    fn resource(
+        group: &str,
+        version: &str,
+        kind: &str,
+        plural: &str,
+        namespaced: bool,
+    ) -> Resource {
+        skerry_schema::Resource::new(group, version, kind, plural, namespaced).into()
+    }
+
     #[test]
     fn an_autoscaler_says_the_same_after_the_way_there_and_back() {
-        let one = Resource::new(
+        let one = resource(
             "autoscaling",
             "v1",
             "HorizontalPodAutoscaler",
             "horizontalpodautoscalers",
             true,
         );
-        let two = Resource::new(
+        let two = resource(
             "autoscaling",
             "v2",
             "HorizontalPodAutoscaler",
@@ -203,8 +213,8 @@ mod tests {
 
     #[test]
     fn an_event_is_shown_under_the_names_of_its_group() {
-        let core = Resource::new("", "v1", "Event", "events", true);
-        let new = Resource::new("events.k8s.io", "v1", "Event", "events", true);
+        let core = resource("", "v1", "Event", "events", true);
+        let new = resource("events.k8s.io", "v1", "Event", "events", true);
         let stored = json!({"apiVersion": "v1", "kind": "Event", "message": "m", "involvedObject": {"name": "p"}, "reason": "r"});
         let mut object = stored.clone();
         convert(&new, &mut object);

@@ -38,20 +38,22 @@ impl Engine {
         server_address: &str,
     ) -> Result<Answer, ApiError> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let all = self.registry.all();
+        let all = || all.iter().map(|resource| &***resource);
         let document = match parts.as_slice() {
-            [] => Some(self.paths()),
+            [] => Some(paths(all())),
             ["version"] => Some(version()),
             ["api"] | ["apis"] => {
                 let core = parts == ["api"];
                 if let Some((content_type, form)) = aggregated_form(accept) {
-                    let document = discovery::aggregated(self.resources(), core, form);
+                    let document = discovery::aggregated(all(), core, form);
                     let text = Bytes::from(answer::json(&document));
                     return Ok(Answer::Raw(content_type, text));
                 }
                 Some(match core {
                     true => discovery::api_versions(server_address),
                     false => {
-                        let mut groups = discovery::groups(self.resources());
+                        let mut groups = discovery::groups(all());
                         // Go prints a list of nothing as null; clients expect a list.
                         if groups["groups"].is_null() {
                             groups["groups"] = json!([]);
@@ -60,47 +62,40 @@ impl Engine {
                     }
                 })
             }
-            ["api", version] => discovery::resources(self.resources(), "", version),
-            ["apis", group] => discovery::group(self.resources(), group),
-            ["apis", group, version] => discovery::resources(self.resources(), group, version),
+            ["api", version] => discovery::resources(all(), "", version),
+            ["apis", group] => discovery::group(all(), group),
+            ["apis", group, version] => discovery::resources(all(), group, version),
             _ => None,
         };
         document
             .map(|document| Answer::Object(200, document))
             .ok_or_else(ApiError::no_such_path)
     }
+}
 
-    fn resources(&self) -> impl Iterator<Item = &Resource> {
-        self.registry.all().iter().map(|resource| &**resource)
+/// `/`: all paths there are.
+fn paths<'r>(resources: impl Iterator<Item = &'r Resource>) -> Value {
+    let mut paths: Vec<String> = [
+        "/api",
+        "/api/v1",
+        "/apis",
+        "/apis/",
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/metrics/slis",
+        "/readyz",
+        "/version",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for resource in resources.filter(|resource| !resource.group.is_empty()) {
+        paths.push(format!("/apis/{}", resource.group));
+        paths.push(format!("/apis/{}", resource.api_version()));
     }
-
-    /// `/`: all paths there are.
-    fn paths(&self) -> Value {
-        let mut paths: Vec<String> = [
-            "/api",
-            "/api/v1",
-            "/apis",
-            "/apis/",
-            "/healthz",
-            "/livez",
-            "/metrics",
-            "/metrics/slis",
-            "/readyz",
-            "/version",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        for resource in self
-            .resources()
-            .filter(|resource| !resource.group.is_empty())
-        {
-            paths.push(format!("/apis/{}", resource.group));
-            paths.push(format!("/apis/{}", resource.api_version()));
-        }
-        paths.sort();
-        paths.dedup();
-        json!({"paths": paths})
-    }
+    paths.sort();
+    paths.dedup();
+    json!({"paths": paths})
 }
 
 fn aggregated_form(accept: &str) -> Option<(&'static str, Aggregated)> {

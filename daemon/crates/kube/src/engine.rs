@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
-use skerry_schema::{Catalog, Resource};
+use skerry_schema::Catalog;
 
 use crate::answer;
 use crate::certificates::Signer;
@@ -16,7 +16,7 @@ use crate::frames::Frames;
 use crate::limits::{FRAMES_BYTES_MAX, FRAMES_MAX, RUNS_BYTES_MAX, RUNS_MAX};
 use crate::metrics::Metrics;
 use crate::object;
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, Resource};
 use crate::roles::Roles;
 use crate::server::Options;
 use crate::services::{NodePorts, ServiceNetwork};
@@ -171,10 +171,17 @@ pub(crate) fn kept(resource: &Resource, stored: Stored) -> Result<Kept, ApiError
     Ok(Kept { object, stored })
 }
 
-/// As clients of a resource see what is stored.
+/// As clients of a resource see what is stored; where only a webhook can convert it, in the version
+/// that it is stored in.
 pub(crate) fn present(resource: &Resource, stored: &Stored) -> Result<Value, ApiError> {
     let mut object = decode::stored(&stored.value)?;
-    convert(resource, &mut object);
+    match &resource.custom {
+        None => convert(resource, &mut object),
+        Some(custom) => {
+            custom.refresh(stored, &mut object)?;
+            custom.rename(resource, &mut object);
+        }
+    }
     object::set_resource_version(&mut object, stored.revision);
     Ok(object)
 }

@@ -5,11 +5,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use skerry_schema::Resource;
-
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::options::WriteOptions;
+use crate::registry::Resource;
 
 /// How long an event lives.
 const LIFE_SECONDS: i64 = 3600;

@@ -5,11 +5,11 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use skerry_schema::Resource;
 use skerry_selector::{fields, labels};
 
 use crate::error::ApiError;
 use crate::query::Query;
+use crate::registry::Resource;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -116,10 +116,12 @@ impl Filter {
             fields::Selector::parse(query.get("fieldSelector")).map_err(|error| refused(&error))?;
         let own = selectable(resource);
         let known = own.map_or(BY_NAME, |(known, _)| known);
+        let custom = resource.custom.as_ref();
+        let defined = custom.map_or(&[][..], |custom| &custom.selectable);
         let unknown = fields
             .terms()
             .iter()
-            .find(|term| !known.contains(&term.field.as_str()));
+            .find(|term| !known.contains(&term.field.as_str()) && !defined.contains(&term.field));
         if let Some(term) = unknown {
             let field = term.field.as_str();
             return Err(ApiError::bad_request(match own {

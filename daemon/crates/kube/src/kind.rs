@@ -5,15 +5,20 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use skerry_custom::definition;
 use skerry_kinds::FieldError;
-use skerry_schema::Resource;
 
+use crate::custom;
 use crate::error::ApiError;
 use crate::object;
 use crate::options::Propagation;
+use crate::registry::Resource;
 
 /// The `columnDefinitions` of a kind's Table.
 pub(crate) fn columns(resource: &Resource) -> Value {
+    if let Some(custom) = &resource.custom {
+        return custom::columns(custom);
+    }
     let columns = skerry_kinds::columns(&resource.group, &resource.kind).iter();
     let columns = columns.map(|column| {
         json!({
@@ -35,6 +40,9 @@ pub(crate) fn cells(
 ) -> (Vec<Value>, Vec<Value>) {
     let (group, kind) = (&resource.group, &resource.kind);
     let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    if let Some(custom) = &resource.custom {
+        return (custom::cells(custom, object, now_ms), Vec::new());
+    }
     (
         skerry_kinds::cells(group, kind, object, now_ms),
         skerry_kinds::row_conditions(group, kind, object),
@@ -42,12 +50,20 @@ pub(crate) fn cells(
 }
 
 /// Fills in what the client has left out.
-pub(crate) fn set_defaults(resource: &Resource, object: &mut Value) {
-    skerry_kinds::set_defaults(&resource.group, &resource.kind, object);
+pub(crate) fn set_defaults(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
+    match &resource.custom {
+        Some(custom) => custom.compiled(&resource.version)?.schema.default(object),
+        None if is_definition(resource) => definition::set_defaults(object),
+        None => skerry_kinds::set_defaults(&resource.group, &resource.kind, object),
+    }
+    Ok(())
 }
 
 /// What a new object gets before it is stored.
 pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
+    if let Some(custom) = &resource.custom {
+        return custom::prepare_create(custom, object);
+    }
     skerry_kinds::prepare_create(&resource.group, &resource.kind, object);
 }
 
@@ -59,13 +75,27 @@ pub(crate) fn prepare_update(
     old: &Value,
 ) {
     let (group, kind) = (&resource.group, &resource.kind);
+    if let Some(custom) = &resource.custom {
+        return custom::prepare_update(custom, subresource, next, old);
+    }
     skerry_kinds::prepare_update(group, kind, subresource, next, old);
 }
 
 /// Refuses a new object that is not as it should be.
 pub(crate) fn validate_create(resource: &Resource, object: &Value) -> Result<(), ApiError> {
     let (group, kind) = (&resource.group, &resource.kind);
-    let errors = skerry_kinds::validate_create(group, kind, resource.namespaced, object);
+    let mut errors = skerry_kinds::validate_create(group, kind, resource.namespaced, object);
+    if let Some(custom) = &resource.custom {
+        errors.extend(
+            custom
+                .compiled(&resource.version)?
+                .schema
+                .validate(object, None),
+        );
+    }
+    if is_definition(resource) {
+        errors.extend(definition::validate(object));
+    }
     judge(resource, object, &errors)
 }
 
@@ -77,8 +107,23 @@ pub(crate) fn validate_update(
     old: &Value,
 ) -> Result<(), ApiError> {
     let (group, kind) = (&resource.group, &resource.kind);
-    let errors = skerry_kinds::validate_update(group, kind, subresource, next, old);
+    let mut errors = skerry_kinds::validate_update(group, kind, subresource, next, old);
+    if let Some(custom) = &resource.custom {
+        let compiled = custom.compiled(&resource.version)?;
+        errors.extend(compiled.schema.validate(next, Some(old)));
+    }
+    if is_definition(resource) {
+        errors.extend(match subresource {
+            "status" => definition::validate_status_update(next, old),
+            _ => definition::validate_update(next, old),
+        });
+    }
     judge(resource, next, &errors)
+}
+
+/// Whether objects of a resource define custom resources.
+pub(crate) fn is_definition(resource: &Resource) -> bool {
+    resource.custom.is_none() && is(resource, custom::GROUP, "CustomResourceDefinition")
 }
 
 fn judge(resource: &Resource, object: &Value, errors: &[FieldError]) -> Result<(), ApiError> {
@@ -171,6 +216,9 @@ pub(crate) fn holds_on(resource: &Resource, object: &Value) -> bool {
 pub(crate) fn begin_deletion(resource: &Resource, object: &mut Value) {
     if is(resource, "", "Namespace") {
         object::fields_of(object, "status").insert("phase".into(), "Terminating".into());
+    }
+    if is_definition(resource) {
+        custom::begin_deletion(object);
     }
 }
 

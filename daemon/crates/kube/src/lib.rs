@@ -21,6 +21,7 @@ mod call;
 mod certificates;
 mod controllers;
 mod convert;
+mod custom;
 mod decode;
 mod dial;
 mod documents;

@@ -106,6 +106,16 @@ pub const WATCH_TIME_MIN: Duration = Duration::from_secs(1800);
 /// take where a majority is up.
 pub const ELECTION_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// How much memory the schemas of custom resources may hold that were compiled last.
+pub const SCHEMAS_BYTES_MAX: usize = 4 << 20;
+
+/// How long a request waits for a definition of a custom resource that the store has, and this
+/// member is yet to read.
+pub const DEFINITION_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Steps of the JSONPath of a printer column.
+pub const JSON_PATH_STEPS_MAX: usize = 64;
+
 /// How long a read waits to learn what the newest state is, before it is answered from the state
 /// at hand with a warning.
 pub const LINEARIZE_TIME_MAX: Duration = Duration::from_secs(3);

@@ -8,11 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use skerry_rbac::{GROUP, Policies};
-use skerry_schema::Resource;
 
 use crate::engine::{self, Engine};
 use crate::error::ApiError;
-use crate::registry;
+use crate::registry::{self, Resource};
 use crate::storage::Cursor;
 
 /// The resources that policies are made of.

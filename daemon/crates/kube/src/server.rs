@@ -17,6 +17,7 @@ use crate::audit::{Audit, Trail};
 use crate::authorize::authorize;
 use crate::call::Call;
 use crate::certificates::Signer;
+use crate::custom;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::impersonate::impersonate;
@@ -88,6 +89,7 @@ impl Api {
         let memory_budget = options.memory_budget;
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
+        tokio::spawn(custom::follow::run(Arc::clone(&engine)));
         Ok(Api(Arc::new(Inner {
             engine,
             options,
@@ -204,7 +206,7 @@ impl Api {
             };
             return self.document(&info, &query, &head.headers, form);
         }
-        let mut call = match self.call(info, query, user, form) {
+        let mut call = match self.call(info, query, user, form).await {
             Ok(call) => call,
             Err(error) => return answer::refuse(&error, error_form, &[]),
         };
@@ -279,7 +281,7 @@ impl Api {
     }
 
     /// Finds the resource, and whether it takes what is asked.
-    fn call(
+    async fn call(
         &self,
         info: RequestInfo,
         query: Query,
@@ -287,7 +289,10 @@ impl Api {
         form: Result<Form, ApiError>,
     ) -> Result<Call, ApiError> {
         let registry = &self.0.engine.registry;
-        let found = registry.find(&info.group, &info.version, &info.resource);
+        let found = match registry.served(&info.group, &info.version, &info.resource) {
+            None => self.0.engine.served_newly(&info).await?,
+            found => found,
+        };
         let resource = found.ok_or_else(ApiError::no_such_path)?;
         registry::check_segment(&info.name)?;
         registry::check_segment(&info.namespace)?;
@@ -323,7 +328,7 @@ impl Api {
             info.namespace.clear();
         }
         let form = form?.of_kind(&resource.api_version(), &resource.kind);
-        let call = Call::new(info, Arc::clone(resource), query, user, form);
+        let call = Call::new(info, resource, query, user, form);
         if let Some(text) = call.deprecation() {
             call.warn(text);
         }

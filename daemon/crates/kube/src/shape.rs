@@ -3,19 +3,19 @@
 use serde_json::Value;
 use skerry_merge::apply::{self, ApplyError, Write};
 use skerry_merge::fields::Set;
-use skerry_schema::Resource;
 
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::kind;
 use crate::options::WriteOptions;
+use crate::registry::Resource;
 use crate::time;
 
 impl Engine {
     /// Fills in what the client has left out.
-    pub(crate) fn shape(&self, call: &Call, object: &mut Value) {
-        kind::set_defaults(&call.resource, object);
+    pub(crate) fn shape(&self, call: &Call, object: &mut Value) -> Result<(), ApiError> {
+        kind::set_defaults(&call.resource, object)
     }
 
     /// Notes in `managedFields` what the client has set.
@@ -25,14 +25,15 @@ impl Engine {
         next: &mut Value,
         old: Option<&Value>,
         options: &WriteOptions,
-    ) {
+    ) -> Result<(), ApiError> {
         if options.applied {
-            return;
+            return Ok(());
         }
         let manager = call.manager(&options.field_manager);
         self.with_write(call, &manager, |write| {
             *next = apply::update(old, std::mem::take(next), write);
-        });
+        })
+        .map(drop)
     }
 
     /// What applying a configuration makes of an object.
@@ -45,7 +46,7 @@ impl Engine {
     ) -> Result<Value, ApiError> {
         let applied = self.with_write(call, &options.field_manager, |write| {
             apply::apply(live, config, options.force, write)
-        });
+        })?;
         match applied {
             None => Err(ApiError::not_served("apply to an object without a schema")),
             Some(applied) => applied.map_err(|error| refused(&error)),
@@ -83,11 +84,22 @@ impl Engine {
         call: &Call,
         manager: &str,
         act: impl FnOnce(&Write<'_>) -> T,
-    ) -> Option<T> {
-        let of = self.registry.type_of(&call.resource)?;
+    ) -> Result<Option<T>, ApiError> {
+        let resource = &call.resource;
+        let compiled = match &resource.custom {
+            Some(custom) => Some(custom.compiled(&resource.version)?),
+            None => None,
+        };
+        let of = match &compiled {
+            Some(compiled) => compiled.of(),
+            None => self.registry.type_of(resource),
+        };
+        let Some(of) = of else {
+            return Ok(None);
+        };
         let now = time::rfc3339(time::now());
         let resets = resets(&call.resource, &call.info.subresource);
-        Some(act(&Write {
+        Ok(Some(act(&Write {
             manager,
             of,
             api_version: &call.resource.api_version(),
@@ -95,8 +107,8 @@ impl Engine {
             subresource: &call.info.subresource,
             time: &now,
             resets: &resets,
-            built_in: true,
-        }))
+            built_in: compiled.is_none(),
+        })))
     }
 }
 

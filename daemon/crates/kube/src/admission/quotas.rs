@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use skerry_admission::quota::{self, Amounts};
-use skerry_schema::Resource;
 
 use super::forbidden;
 use crate::answer;
 use crate::call::Call;
+use crate::custom::Custom;
 use crate::engine::{self, Engine, Kept};
 use crate::error::ApiError;
 use crate::limits::CHARGE_TRIES_MAX;
 use crate::object;
-use crate::registry;
+use crate::registry::{self, Resource};
 use crate::storage::{Along, Outcome, Write};
 use crate::time;
 
@@ -42,18 +42,24 @@ impl Engine {
     ) -> Result<bool, ApiError> {
         let (before, expected) = old.unzip();
         let expected = expected.unwrap_or(0);
+        let custom = call.resource.custom.as_ref();
         for _ in 0..CHARGE_TRIES_MAX {
-            let charges = self.charges(call, next, before)?;
-            let is_charged = !charges.is_empty();
+            let mut along = self.charges(call, next, before)?;
+            // What the definition of now does not allow is not stored.
+            along.extend(custom.map(Custom::unchanged));
+            let depends = !along.is_empty();
             if dry_run {
                 return Ok(true);
             }
-            if self.store_with(key, expected, next, lease, charges).await? {
+            if self.store_with(key, expected, next, lease, along).await? {
                 return Ok(true);
             }
             let now = self.storage.get(key)?.map_or(0, |stored| stored.revision);
-            if !is_charged || now != expected {
+            if !depends || now != expected {
                 return Ok(false);
+            }
+            if let Some(custom) = custom {
+                custom.must_stand(&self.storage)?;
             }
             // Only the quota has changed: somebody else was charged.
         }
@@ -117,7 +123,10 @@ impl Engine {
             let Some(count) = written(&quotas, kept, &used) else {
                 continue;
             };
-            let write = Write::Put(count.value, count.lease);
+            let Some((value, lease)) = count.put else {
+                continue;
+            };
+            let write = Write::Put(value, lease);
             let done = self.storage.write(&count.key, count.expected, write);
             all &= matches!(done.await?, Outcome::Done(_));
         }
@@ -131,7 +140,7 @@ impl Engine {
             .keys()
             .map(|name| (name.clone(), skerry_kinds::quantity::Quantity::ZERO))
             .collect();
-        for resource in self.registry.all().iter() {
+        for resource in &self.registry.kept() {
             if !counts(resource, &hard) {
                 continue;
             }
@@ -192,8 +201,7 @@ fn written(quotas: &Resource, kept: Kept, used: &Amounts) -> Option<Along> {
     Some(Along {
         key: registry::key(quotas, namespace, name),
         expected: stored.revision,
-        value: answer::json(&object).into(),
-        lease: stored.lease,
+        put: Some((answer::json(&object).into(), stored.lease)),
     })
 }
 

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use skerry_schema::Resource;
 
 use crate::answer::splice::splice;
 use crate::kind;
 use crate::negotiate::{Encoding, Form, Include, Shape};
 use crate::object;
+use crate::registry::Resource;
 use crate::storage::Stored;
 use crate::time;
 
@@ -50,6 +50,10 @@ impl Encoder {
     pub(crate) fn splice(&self, stored: &Stored, in_list: bool, out: &mut Vec<u8>) -> bool {
         let json = self.form.encoding != Encoding::Protobuf;
         if self.form.shape != Shape::Plain || !json {
+            return false;
+        }
+        let custom = self.resource.custom.as_ref();
+        if custom.is_some_and(|custom| !custom.shows_as_stored(stored, &self.resource)) {
             return false;
         }
         splice(

@@ -12,7 +12,7 @@ use super::RETRY_INTERVAL;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::object;
-use crate::registry;
+use crate::registry::{self, Resource};
 use crate::storage::Change;
 
 const ACCOUNT: &str = "default";
@@ -40,9 +40,7 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
     );
     let mut listing = engine.storage.list(registry::keys(&namespaces, ""), 0)?;
     let from = listing.revision() + 1;
-    let watch = |resource: &Arc<skerry_schema::Resource>| {
-        engine.storage.watch(registry::keys(resource, ""), from)
-    };
+    let watch = |resource: &Arc<Resource>| engine.storage.watch(registry::keys(resource, ""), from);
     let mut of_namespaces = watch(&namespaces)?;
     let mut of_accounts = watch(&accounts)?;
     let mut of_maps = watch(&maps)?;

@@ -2,8 +2,6 @@
 //!
 //! Invariant: what exists already is left as it is, but for roles that say otherwise.
 
-use std::sync::Arc;
-
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 use skerry_admission::priority;
@@ -108,7 +106,7 @@ impl Engine {
         namespace: &str,
         name: &str,
     ) -> Result<Call, ApiError> {
-        let resource = self.registry.find(group, version, plural);
+        let resource = self.registry.known(group, version, plural);
         let resource = resource.ok_or_else(ApiError::no_such_path)?;
         let info = RequestInfo {
             is_resource: true,
@@ -121,13 +119,7 @@ impl Engine {
             ..RequestInfo::default()
         };
         let query = Query::default();
-        let mut call = Call::new(
-            info,
-            Arc::clone(resource),
-            query,
-            user::server(),
-            Form::PLAIN,
-        );
+        let mut call = Call::new(info, resource, query, user::server(), Form::PLAIN);
         call.user_agent = "kube-apiserver".into();
         Ok(call)
     }

@@ -7,6 +7,7 @@ mod accounts;
 mod bootstrap;
 mod bootstrap_tokens;
 mod certificates;
+mod definitions;
 mod endpoints;
 mod garbage;
 mod namespaces;
@@ -66,6 +67,7 @@ async fn lead(engine: &Engine) {
         endpoints::run(engine),
         bootstrap_tokens::run(engine),
         certificates::run(engine),
+        definitions::run(engine),
         garbage::run(engine),
         namespaces::run(engine),
         quotas::run(engine),

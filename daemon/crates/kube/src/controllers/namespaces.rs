@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use skerry_schema::Resource;
 
 use super::remaining::Remaining;
 use super::{RETRY_INTERVAL, own_options};
@@ -15,7 +14,7 @@ use crate::engine::{self, Engine, Kept};
 use crate::error::ApiError;
 use crate::object;
 use crate::options::{DeleteOptions, Propagation};
-use crate::registry;
+use crate::registry::{self, Resource};
 use crate::time;
 use crate::verbs::delete::Deleted;
 
@@ -126,7 +125,7 @@ impl Engine {
     async fn delete_content(&self, name: &str, namespace: &Value) -> Result<Remaining, ApiError> {
         let mut remaining = Remaining::default();
         let mut seen = BTreeSet::new();
-        let mut resources: Vec<Arc<Resource>> = self.registry.all().to_vec();
+        let mut resources = self.registry.kept();
         let is_pods = |resource: &Resource| resource.group.is_empty() && resource.plural == "pods";
         resources.sort_by_key(|resource| !is_pods(resource));
         for resource in resources {

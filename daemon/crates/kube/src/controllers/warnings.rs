@@ -3,11 +3,11 @@
 //! Invariant: none, beyond that of every write; who warns sees to it that he does so once.
 
 use serde_json::{Value, json};
-use skerry_schema::Resource;
 
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::object;
+use crate::registry::Resource;
 use crate::time;
 
 /// What is said of an object.

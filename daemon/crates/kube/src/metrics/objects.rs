@@ -24,7 +24,7 @@ impl Objects {
             return counts.clone();
         }
         let mut counts = Counts::new();
-        for resource in engine.registry.all() {
+        for resource in &engine.registry.all() {
             let known = |(group, plural, _): &(String, String, i64)| {
                 *group == resource.group && *plural == resource.plural
             };

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use skerry_health::Count;
 use skerry_metrics::{Text, Type};
-use skerry_schema::Resource;
 
 pub(crate) use skerry_metrics::MEDIA_TYPE;
 
@@ -16,6 +15,7 @@ use super::{Metrics, USERS};
 use crate::documents;
 use crate::engine::Engine;
 use crate::error;
+use crate::registry::Resource;
 
 /// Bytes of a piece, about.
 const PIECE_BYTES: usize = 32 << 10;

@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, header};
 use skerry_metrics::{Buckets, Counter};
-use skerry_schema::Resource;
 
 use crate::limits::METRIC_ROWS_MAX;
 use crate::query::Query;
-use crate::registry::Registry;
+use crate::registry::{Registry, Resource};
 use crate::route::RequestInfo;
 
 /// Bounds of `request_duration_seconds`, upstream's.
@@ -64,8 +63,8 @@ impl Seen {
         headers: &HeaderMap,
         query: &Query,
     ) -> Seen {
-        let found = registry.find(&info.group, &info.version, &info.resource);
-        let resource = found.filter(|_| info.is_resource).cloned();
+        let found = registry.served(&info.group, &info.version, &info.resource);
+        let resource = found.filter(|_| info.is_resource);
         let subresource = resource.as_ref().and_then(|resource| {
             let mut all = resource.subresources.iter();
             let place = all.position(|sub| sub.name == info.subresource)?;
@@ -353,7 +352,7 @@ mod tests {
         let registry = Registry::new(skerry_schema::built_in());
         let mut requests = Requests::default();
         let mut count = 0;
-        for resource in registry.all() {
+        for resource in registry.built_in() {
             let base = match resource.group.as_str() {
                 "" => format!("/api/{}/", resource.version),
                 group => format!("/apis/{group}/{}/", resource.version),

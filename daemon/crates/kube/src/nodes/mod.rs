@@ -204,7 +204,7 @@ impl Engine {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Value>, ApiError> {
-        let all = self.registry.all().iter();
+        let all = self.registry.built_in().iter();
         let mut named = all.filter(|one| one.group == group && one.plural == plural);
         let resource: &Arc<_> = named.next().ok_or_else(ApiError::no_such_path)?;
         Ok(self

@@ -10,7 +10,6 @@ mod network;
 mod ports;
 
 use serde_json::{Value, json};
-use skerry_schema::Resource;
 
 pub use self::network::ServiceNetwork;
 pub use self::ports::NodePorts;
@@ -18,6 +17,7 @@ use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::{About, ApiError};
 use crate::object;
+use crate::registry::Resource;
 use crate::storage::{Outcome, Write};
 
 /// Where claimed node ports are kept.

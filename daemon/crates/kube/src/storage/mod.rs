@@ -65,14 +65,14 @@ pub(crate) enum Write {
     Delete,
 }
 
-/// Another key that a write puts, at the same revision or not at all.
+/// Another key that a write depends on, and may put: both are done at the same revision or neither.
 #[derive(Debug)]
 pub(crate) struct Along {
     pub(crate) key: String,
     /// The revision that it must be at.
     pub(crate) expected: i64,
-    pub(crate) value: Bytes,
-    pub(crate) lease: i64,
+    /// What it is to hold, and with which lease; none: it stays as it is.
+    pub(crate) put: Option<(Bytes, i64)>,
 }
 
 /// What became of a write.
@@ -228,16 +228,16 @@ impl Storage {
         }
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut txn = compare_and_write(key, expected, write);
-        for Along {
-            key,
-            expected,
-            value,
-            lease,
-        } in along
-        {
-            let put = compare_and_write(key.into(), expected, Write::Put(value, lease));
-            txn.compare.extend(put.compare);
-            txn.success.extend(put.success);
+        for Along { key, expected, put } in along {
+            let key = Bytes::from(key);
+            match put {
+                None => txn.compare.push(unchanged(key, expected)),
+                Some((value, lease)) => {
+                    let put = compare_and_write(key, expected, Write::Put(value, lease));
+                    txn.compare.extend(put.compare);
+                    txn.success.extend(put.success);
+                }
+            }
         }
         let view = self.view()?;
         let quota = self.datastore.reader().quota_bytes();
@@ -285,14 +285,19 @@ impl Storage {
     }
 }
 
-fn compare_and_write(key: Bytes, expected: i64, write: Write) -> pb::TxnRequest {
-    let unchanged = pb::Compare {
+/// That a key is at a revision.
+fn unchanged(key: Bytes, expected: i64) -> pb::Compare {
+    pb::Compare {
         result: CompareResult::Equal as i32,
         target: CompareTarget::Mod as i32,
-        key: key.clone(),
+        key,
         target_union: Some(TargetUnion::ModRevision(expected)),
         ..pb::Compare::default()
-    };
+    }
+}
+
+fn compare_and_write(key: Bytes, expected: i64, write: Write) -> pb::TxnRequest {
+    let unchanged = unchanged(key.clone(), expected);
     let change = match write {
         Write::Put(value, lease) => Request::RequestPut(pb::PutRequest {
             key: key.clone(),

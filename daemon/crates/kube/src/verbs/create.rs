@@ -44,9 +44,9 @@ impl Engine {
         self.admit_create(call, object::name(&object))?;
         self.restrict_node(call, Operation::Create(&object))?;
         new_metadata(&mut object);
-        self.shape(call, &mut object);
+        self.shape(call, &mut object)?;
         // Whoever sends an object owns its fields; what the server adds from here on nobody owns.
-        self.note_manager(call, &mut object, None, options);
+        self.note_manager(call, &mut object, None, options)?;
         self.admit_new(call, &mut object).await?;
         kind::prepare_create(&call.resource, &mut object);
         certificates::fill(call, &mut object, None);

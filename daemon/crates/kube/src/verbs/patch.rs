@@ -20,6 +20,9 @@ use crate::verbs::patch_fault;
 /// What patches are accepted, for the message of a 415.
 const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
 
+const ACCEPTED_OF_CUSTOM: &str =
+    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+
 /// The language of a patch, with what was sent.
 pub(crate) enum Patch<'b> {
     Json(&'b [u8]),
@@ -159,6 +162,9 @@ impl Engine {
         let changed = match patch {
             Patch::Json(patch) => skerry_merge::json_patch(object, patch),
             Patch::Merge(patch) => skerry_merge::merge_patch(object, patch),
+            Patch::Strategic(_) if call.resource.custom.is_some() => {
+                return Err(ApiError::unsupported_media_type(ACCEPTED_OF_CUSTOM));
+            }
             Patch::Strategic(patch) => match self.registry.types.definition(call.definition()) {
                 Some(of) => skerry_merge::strategic(object, patch, of),
                 None => Err(PatchError::NotStrategic),
@@ -174,7 +180,9 @@ impl Engine {
         let resource = &call.resource;
         // A subresource is applied with the whole object.
         call::conform(config, &resource.group, &resource.version, &resource.kind)?;
-        if let Some(of) = self.registry.type_of(resource) {
+        if resource.custom.is_none()
+            && let Some(of) = self.registry.type_of(resource)
+        {
             skerry_schema::drop_nulls(config, of);
         }
         object::shaped(config)?;
@@ -194,8 +202,7 @@ impl Engine {
             &mut Vec::new(),
         )?;
         place(call, next)?;
-        self.shape(call, next);
-        Ok(())
+        self.shape(call, next)
     }
 }
 

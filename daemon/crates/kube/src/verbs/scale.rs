@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use skerry_merge::apply;
-use skerry_schema::Resource;
 use skerry_selector::labels::Selector;
 
 use super::patch::Patch;
@@ -16,10 +15,24 @@ use crate::error::{About, ApiError};
 use crate::limits::CONFLICT_RETRIES_MAX;
 use crate::object;
 use crate::options::WriteOptions;
+use crate::registry::Resource;
 use crate::verbs::create::place;
 
-/// Where the kinds that scale keep what a Scale has in `.spec.replicas`.
+/// Where the built-in kinds that scale keep what a Scale has.
 const REPLICAS: [&str; 2] = ["spec", "replicas"];
+const STATUS_REPLICAS: [&str; 2] = ["status", "replicas"];
+
+/// Where a kind keeps what a Scale has in `.spec.replicas`.
+fn replicas_of(resource: &Resource) -> Vec<&str> {
+    let scale = resource
+        .custom
+        .as_ref()
+        .and_then(|custom| custom.scale.as_ref());
+    match scale {
+        Some(scale) => scale.replicas.iter().map(String::as_str).collect(),
+        None => REPLICAS.to_vec(),
+    }
+}
 
 impl Engine {
     pub(crate) async fn get_scale(&self, call: &Call) -> Result<Answer, ApiError> {
@@ -51,13 +64,18 @@ impl Engine {
                     let types = &self.registry.types;
                     call.check(&mut config, types, validation, &mut Vec::new())?;
                     place(call, &mut config)?;
-                    let mut live = scale_of(&current.object);
-                    apply::owners_to_scale(&current.object, &mut live, &REPLICAS)
-                        .map_err(ApiError::internal)?;
+                    let mut live = scale_of(&call.resource, &current.object);
+                    apply::owners_to_scale(
+                        &current.object,
+                        &mut live,
+                        &replicas_of(&call.resource),
+                    )
+                    .map_err(ApiError::internal)?;
                     self.apply_shown(call, &live, &config, &options)?
                 }
                 Some(patch) => {
-                    let mut wanted = self.changed(call, &scale_of(&current.object), patch)?;
+                    let mut wanted =
+                        self.changed(call, &scale_of(&call.resource, &current.object), patch)?;
                     let validation = options.field_validation;
                     call.check(
                         &mut wanted,
@@ -100,10 +118,11 @@ impl Engine {
             return Err(ApiError::invalid(about, &[cause]));
         }
         let mut next = current.object.clone();
-        object::fields_of(&mut next, "spec").insert("replicas".into(), replicas.into());
+        let path = replicas_of(&call.resource);
+        set_at(&mut next, &path, replicas.into());
         if options.applied {
             let api_version = call.resource.api_version();
-            apply::owners_from_scale(&mut next, wanted, &REPLICAS, &api_version)
+            apply::owners_from_scale(&mut next, wanted, &path, &api_version)
                 .map_err(ApiError::internal)?;
         }
         self.replace(call, current, next, options).await
@@ -112,19 +131,52 @@ impl Engine {
 
 /// An object's scale in the shape that the client wants.
 fn answer(call: &Call, object: &Value) -> Answer {
-    let mut resource = Resource::clone(&call.resource);
+    let mut resource = skerry_schema::Resource::clone(&call.resource);
     resource.group = "autoscaling".into();
     resource.version = "v1".into();
     resource.kind = "Scale".into();
-    let encoder = Encoder::new(call.form, &Arc::new(resource));
-    Answer::Object(200, encoder.object(scale_of(object)))
+    let encoder = Encoder::new(call.form, &Arc::new(resource.into()));
+    Answer::Object(200, encoder.object(scale_of(&call.resource, object)))
+}
+
+fn at<'o>(object: &'o Value, path: &[&str]) -> Option<&'o Value> {
+    path.iter().try_fold(object, |value, name| value.get(name))
+}
+
+fn set_at(object: &mut Value, path: &[&str], value: Value) {
+    match path {
+        [] => *object = value,
+        [name, rest @ ..] => {
+            if !object.is_object() {
+                *object = json!({});
+            }
+            set_at(&mut object[*name], rest, value);
+        }
+    }
 }
 
 /// An object's scale.
-fn scale_of(object: &Value) -> Value {
-    let number = |path: &str| object.pointer(path).and_then(Value::as_i64).unwrap_or(0);
-    let selector = object.pointer("/spec/selector");
+fn scale_of(resource: &Resource, object: &Value) -> Value {
+    let number = |path: &[&str]| at(object, path).and_then(Value::as_i64).unwrap_or(0);
+    let custom = resource
+        .custom
+        .as_ref()
+        .and_then(|custom| custom.scale.as_ref());
+    let status_replicas = match custom {
+        Some(scale) => scale.status_replicas.iter().map(String::as_str).collect(),
+        None => STATUS_REPLICAS.to_vec(),
+    };
+    let selector = match custom {
+        Some(scale) => scale.selector.as_ref().and_then(|path| {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            at(object, &path)
+        }),
+        None => object.pointer("/spec/selector"),
+    };
     let selector = match selector {
+        // A custom kind tells its selector as a text.
+        Some(Value::String(text)) => text.clone(),
+        _ if custom.is_some() => String::new(),
         // A ReplicationController selects by labels alone.
         Some(Value::Object(labels)) if labels.values().all(Value::is_string) => {
             Selector::from_map(labels).to_string()
@@ -150,7 +202,7 @@ fn scale_of(object: &Value) -> Value {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": metadata,
-        "spec": {"replicas": number("/spec/replicas")},
-        "status": {"replicas": number("/status/replicas"), "selector": selector},
+        "spec": {"replicas": number(&replicas_of(resource))},
+        "status": {"replicas": number(&status_replicas), "selector": selector},
     })
 }

@@ -28,7 +28,7 @@ impl Engine {
             ));
         }
         place(call, &mut wanted)?;
-        self.shape(call, &mut wanted);
+        self.shape(call, &mut wanted)?;
         let seen = object::resource_version(&wanted)?;
         let encoder = Encoder::new(call.form, &call.resource);
         for _ in 0..CONFLICT_RETRIES_MAX {
@@ -73,7 +73,7 @@ impl Engine {
         self.refuse_escalation(call, &next, Some(old))?;
         self.restrict_node(call, Operation::Update(&next, old))?;
         object::set_resource_version(&mut next, current.stored.revision);
-        self.note_manager(call, &mut next, Some(old), options);
+        self.note_manager(call, &mut next, Some(old), options)?;
         self.admit_changed(call, &mut next, old)?;
         let claims = self
             .give(call, &mut next, Some(old), options.dry_run)

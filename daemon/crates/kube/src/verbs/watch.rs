@@ -26,7 +26,7 @@ use crate::metrics::EventCounter;
 use crate::negotiate::{Encoding, Form, Shape};
 use crate::object;
 use crate::options::ListOptions;
-use crate::registry;
+use crate::registry::{self, Resource};
 use crate::storage::{Batch, Change, Cursor, Listing, StorageError, Stored};
 
 /// What a bookmark after the initial events says.
@@ -134,6 +134,14 @@ fn next_bookmark(now: Instant, ends: Instant) -> Instant {
     }
 }
 
+/// Returns once a resource is defined in another way; never where it is a built-in one.
+async fn replaced(resource: &Resource) {
+    match &resource.custom {
+        Some(custom) => custom.definition.replaced().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn told(form: Form, events: Parts) -> Answer {
     match form.encoding {
         Encoding::Protobuf => Answer::Stream(skerry_wire::WATCH_MEDIA_TYPE, events),
@@ -190,6 +198,11 @@ impl Watching {
                     self.next_bookmark = next_bookmark(Instant::now(), self.ends);
                     self.alarm.as_mut().reset(self.ends.min(self.next_bookmark));
                     return Ok(self.bookmark(self.cursor.progress(), false).into());
+                }
+                () = replaced(&self.encoder.resource) => {
+                    // Its definition has changed: the client watches again, and sees that.
+                    self.done = true;
+                    return Ok(Bytes::new());
                 }
                 batch = self.cursor.next_batch() => {
                     let piece = self.events(batch)?;

@@ -23,7 +23,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use skerry_schema::Resource;
 use tokio::time::Instant;
 
 use self::index::{Index, Place};
@@ -34,7 +33,7 @@ use crate::decode;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::object;
-use crate::registry;
+use crate::registry::{self, Resource};
 use crate::storage::{Change, Cursor, Stored};
 
 /// When what has changed since had its change.

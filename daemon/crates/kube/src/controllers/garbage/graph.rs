@@ -2,7 +2,9 @@
 //!
 //! Knows nothing about deleting. Invariant: objects without owners that do not wait have no line.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,10 +12,11 @@ use crate::decode;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::object;
+use crate::registry::Resource;
 use crate::verbs::delete::{FOREGROUND, ORPHAN};
 
-/// Which object: its resource's place in the registry, namespace and name.
-pub(in crate::controllers) type Place = (usize, String, String);
+/// Which object: where its resource's objects are kept, namespace and name.
+pub(in crate::controllers) type Place = (Arc<str>, String, String);
 
 /// Who owns what, by uid.
 #[derive(Default)]
@@ -106,36 +109,58 @@ pub(super) fn owner_uids(object: &Value) -> Vec<String> {
 /// From keys to places.
 pub(in crate::controllers) struct Prefixes {
     /// Longest first: `services/specs` before `services`.
-    prefixes: Vec<(String, usize, bool)>,
+    built_in: Vec<(Arc<str>, bool)>,
+    /// Of custom resources, as they are met.
+    custom: RefCell<HashSet<Arc<str>>>,
 }
 
 impl Prefixes {
     pub(in crate::controllers) fn new(engine: &Engine) -> Prefixes {
-        let mut seen = HashSet::new();
-        let all = engine.registry.all().iter().enumerate();
-        let mut prefixes: Vec<(String, usize, bool)> = all
-            .filter(|(_, resource)| !resource.storage_prefix.is_empty())
-            .filter(|(_, resource)| seen.insert(resource.storage_prefix.clone()))
-            .map(|(place, resource)| {
-                let prefix = format!("/registry/{}/", resource.storage_prefix);
-                (prefix, place, resource.namespaced)
-            })
-            .collect();
-        prefixes.sort_by_key(|(prefix, ..)| std::cmp::Reverse(prefix.len()));
-        Prefixes { prefixes }
+        let all = engine.registry.built_in().iter();
+        let all = all.filter(|resource| !resource.storage_prefix.is_empty());
+        let facts = |resource: &Arc<Resource>| {
+            (resource.storage_prefix.as_str().into(), resource.namespaced)
+        };
+        let mut built_in: Vec<(Arc<str>, bool)> = all.map(facts).collect();
+        built_in.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+        built_in.dedup();
+        Prefixes {
+            built_in,
+            custom: RefCell::default(),
+        }
     }
 
     pub(in crate::controllers) fn place(&self, key: &[u8]) -> Option<Place> {
-        let key = std::str::from_utf8(key).ok()?;
-        let (rest, resource, namespaced) = self.prefixes.iter().find_map(|entry| {
-            let (prefix, resource, namespaced) = entry;
-            let rest = key.strip_prefix(prefix.as_str())?;
-            Some((rest, *resource, *namespaced))
-        })?;
-        let (namespace, name) = match namespaced {
-            true => rest.split_once('/')?,
-            false => ("", rest),
-        };
-        Some((resource, namespace.to_owned(), name.to_owned()))
+        let key = std::str::from_utf8(key).ok()?.strip_prefix("/registry/")?;
+        let built_in = self.built_in.iter().find_map(|(prefix, namespaced)| {
+            let rest = key.strip_prefix(&**prefix)?.strip_prefix('/')?;
+            Some((prefix, rest, *namespaced))
+        });
+        if let Some((prefix, rest, namespaced)) = built_in {
+            let (namespace, name) = match namespaced {
+                true => rest.split_once('/')?,
+                false => ("", rest),
+            };
+            return Some((Arc::clone(prefix), namespace.to_owned(), name.to_owned()));
+        }
+        // A custom one: its group has a dot, and its keys say whether it has namespaces.
+        let (group, rest) = key
+            .split_once('/')
+            .filter(|(group, _)| group.contains('.'))?;
+        let (plural, rest) = rest.split_once('/')?;
+        let (namespace, name) = rest.split_once('/').unwrap_or(("", rest));
+        let prefix = self.custom(&key[..=group.len() + plural.len()]);
+        Some((prefix, namespace.to_owned(), name.to_owned()))
+    }
+
+    /// One and the same text for all objects of a resource.
+    fn custom(&self, prefix: &str) -> Arc<str> {
+        let mut known = self.custom.borrow_mut();
+        if let Some(known) = known.get(prefix) {
+            return Arc::clone(known);
+        }
+        let prefix: Arc<str> = prefix.into();
+        known.insert(Arc::clone(&prefix));
+        prefix
     }
 }

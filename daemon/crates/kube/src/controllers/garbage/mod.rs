@@ -8,7 +8,6 @@ pub(super) mod graph;
 use std::sync::Arc;
 
 use serde_json::Value;
-use skerry_schema::Resource;
 
 use self::graph::{Graph, Place, Prefixes, note, owners, waiting};
 use super::warnings::Warning;
@@ -19,6 +18,7 @@ use crate::error::ApiError;
 use crate::limits::CONFLICT_RETRIES_MAX;
 use crate::object;
 use crate::options::{DeleteOptions, Propagation};
+use crate::registry::Resource;
 use crate::storage;
 use crate::verbs::delete::{FOREGROUND, ORPHAN};
 
@@ -89,12 +89,12 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
 
 impl Engine {
     fn kept_at(&self, place: &Place) -> Result<Option<(Arc<Resource>, Kept)>, ApiError> {
-        let (resource, namespace, name) = place;
-        let Some(resource) = self.registry.all().get(*resource) else {
+        let (prefix, namespace, name) = place;
+        let Some(resource) = self.registry.at_prefix(prefix) else {
             return Ok(None);
         };
-        let kept = self.read(resource, namespace, name)?;
-        Ok(kept.map(|kept| (Arc::clone(resource), kept)))
+        let kept = self.read(&resource, namespace, name)?;
+        Ok(kept.map(|kept| (resource, kept)))
     }
 
     /// Does what there is to do about one object.
@@ -211,7 +211,8 @@ impl Engine {
                 && resource.kind == text("kind")
                 && !resource.storage_prefix.is_empty()
         };
-        let Some(resource) = self.registry.all().iter().find(of_kind) else {
+        let kinds = self.registry.kinds();
+        let Some(resource) = kinds.iter().find(of_kind) else {
             // Nobody knows such a kind here: it may be there all the same.
             return Standing::Solid;
         };
