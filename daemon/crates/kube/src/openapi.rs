@@ -1,7 +1,8 @@
 //! `/openapi/v2` and `/openapi/v3`: documents that lie compressed in the binary.
 //!
 //! A client that takes gzip gets those bytes; for others they are inflated while they are sent.
-//! Invariant: no document is ever whole in memory.
+//! Those of custom resources are made when they are asked for. Invariant: no document of the
+//! built-in resources is ever whole in memory.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use skerry_schema::openapi::{self, Chunk, Document, Documents};
 
+use crate::answer::inject::{Inject, Insertion};
 use crate::answer::{self, Answer, Body, gzip};
+use crate::custom::Customs;
 use crate::negotiate::{Form, prefers};
 use crate::query::Query;
 use crate::time;
@@ -26,10 +29,20 @@ const PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// Answers a path below `/openapi`; nothing where it is none.
-pub(crate) fn answer(path: &str, query: &Query, headers: &HeaderMap) -> Option<Response<Body>> {
+pub(crate) fn answer(
+    customs: &Customs,
+    path: &str,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Option<Response<Body>> {
     let path = path.strip_prefix("/openapi/")?.trim_end_matches('/');
     if path == "v3" {
-        let document = openapi::index_document(&DOCUMENTS.index());
+        let mut lines = DOCUMENTS.index();
+        for (path, hash) in customs.documents() {
+            let url = openapi::relative_url(&path, &hash);
+            lines.entry(path).or_insert(url);
+        }
+        let document = openapi::index_document(&lines);
         return Some(answer::respond(
             Answer::Object(200, document),
             Form::PLAIN,
@@ -39,7 +52,12 @@ pub(crate) fn answer(path: &str, query: &Query, headers: &HeaderMap) -> Option<R
     if path == "v2" {
         let accept = said(headers, header::ACCEPT);
         let document = DOCUMENTS.version_2_protobuf();
-        if prefers(accept, PROTOBUF_ASKED) || prefers(accept, PROTOBUF) {
+        let protobuf = prefers(accept, PROTOBUF_ASKED) || prefers(accept, PROTOBUF);
+        if let Some(fingerprint) = customs.fingerprint() {
+            let hash = format!("{}{fingerprint}", document.hash());
+            return Some(merged(customs, protobuf, &hash, headers));
+        }
+        if protobuf {
             return Some(send(document, PROTOBUF, headers));
         }
         let parts = stream::iter(DOCUMENTS.version_2_json().map(|part| Ok(Bytes::from(part))));
@@ -47,13 +65,68 @@ pub(crate) fn answer(path: &str, query: &Query, headers: &HeaderMap) -> Option<R
         return Some(finish(body, "application/json", document.hash(), headers));
     }
     let place = path.strip_prefix("v3/")?;
-    let document = DOCUMENTS.version_3(place)?;
-    let hash = document.hash();
-    Some(match query.get("hash") {
-        "" => send(document, "application/json", headers),
-        asked if asked == hash => forever(send(document, "application/json", headers)),
-        _ => elsewhere(&format!("/openapi/v3/{place}?hash={hash}")),
+    let built_in = DOCUMENTS.version_3(place);
+    let hash = match &built_in {
+        Some(document) => document.hash().to_owned(),
+        None => customs.documents().remove(place)?,
+    };
+    let asked = query.get("hash");
+    if !asked.is_empty() && asked != hash {
+        return Some(elsewhere(&openapi::relative_url(place, &hash)));
+    }
+    let response = match built_in {
+        Some(document) => send(document, "application/json", headers),
+        None => {
+            let (group, version) = place.strip_prefix("apis/")?.split_once('/')?;
+            match customs.version_3(group, version) {
+                Ok(text) => finish(Body::Full(text.into()), "application/json", &hash, headers),
+                Err(error) => return Some(answer::refuse(&error, Form::PLAIN, &[])),
+            }
+        }
+    };
+    Some(match asked {
+        "" => response,
+        _ => forever(response),
     })
+}
+
+/// The document of version 2 with what custom resources add to it.
+fn merged(customs: &Customs, protobuf: bool, hash: &str, headers: &HeaderMap) -> Response<Body> {
+    if protobuf {
+        // Messages of protobuf one after the other are one message.
+        let own = customs.version_2().map(|swagger| swagger.protobuf());
+        let parts = DOCUMENTS.version_2_protobuf().plain().chain(own);
+        let body = Body::parts(stream::iter(parts.map(|part| Ok(Bytes::from(part)))));
+        return finish(body, PROTOBUF, hash, headers);
+    }
+    let paths = customs.version_2().map(|swagger| entries(&swagger.paths));
+    let definitions = customs.version_2();
+    let definitions = definitions.map(|swagger| entries(&swagger.definitions));
+    let insertions = vec![
+        Insertion {
+            behind: b"\"paths\":{",
+            pieces: Box::new(paths),
+        },
+        Insertion {
+            behind: b"\"definitions\":{",
+            pieces: Box::new(definitions),
+        },
+    ];
+    let parts = Inject::new(DOCUMENTS.version_2_json(), insertions);
+    let body = Body::parts(stream::iter(parts.map(|part| Ok(Bytes::from(part)))));
+    finish(body, "application/json", hash, headers)
+}
+
+/// The entries of a JSON object that others follow.
+fn entries(map: &serde_json::Map<String, serde_json::Value>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (key, value) in map {
+        text.extend(serde_json::Value::from(key.as_str()).to_string().bytes());
+        text.push(b':');
+        text.extend(value.to_string().bytes());
+        text.push(b',');
+    }
+    text
 }
 
 /// What is asked for by its hash never changes.

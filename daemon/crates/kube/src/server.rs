@@ -253,7 +253,9 @@ impl Api {
         headers: &HeaderMap,
         form: Form,
     ) -> Response<Body> {
-        if let Some(response) = openapi::answer(&info.path, query, headers) {
+        if let Some(response) =
+            openapi::answer(&self.0.engine.registry.customs, &info.path, query, headers)
+        {
             return response;
         }
         // As upstream's paths of discovery: they take nothing but GET.

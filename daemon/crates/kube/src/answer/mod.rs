@@ -5,6 +5,7 @@
 pub(crate) mod body;
 pub(crate) mod encode;
 pub(crate) mod gzip;
+pub(crate) mod inject;
 pub(crate) mod pretty;
 pub(crate) mod splice;
 pub(crate) mod yaml;

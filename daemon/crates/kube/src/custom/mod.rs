@@ -8,6 +8,7 @@ mod definition;
 pub(crate) mod follow;
 pub(crate) mod json_path;
 mod newly;
+mod publish;
 mod read;
 mod shelf;
 mod special;
