@@ -43,6 +43,8 @@ impl Engine {
         let (before, expected) = old.unzip();
         let expected = expected.unwrap_or(0);
         let custom = call.resource.custom.as_ref();
+        let resource = &call.resource;
+        let mut converted = self.in_storage_version(resource, next).await?;
         for _ in 0..CHARGE_TRIES_MAX {
             let mut along = self.charges(call, next, before)?;
             // What the definition of now does not allow is not stored.
@@ -51,7 +53,13 @@ impl Engine {
             if dry_run {
                 return Ok(true);
             }
-            if self.store_with(key, expected, next, lease, along).await? {
+            let object = converted.as_mut().unwrap_or(next);
+            if self.store_with(key, expected, object, lease, along).await? {
+                if let Some(converted) = &converted {
+                    let revision = object::text(converted, "resourceVersion");
+                    let revision = object::parse_resource_version(revision)?;
+                    object::set_resource_version(next, revision);
+                }
                 return Ok(true);
             }
             let now = self.storage.get(key)?.map_or(0, |stored| stored.revision);

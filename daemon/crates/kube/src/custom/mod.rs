@@ -4,12 +4,14 @@
 //! schemas are read and compiled when an object needs them. Invariant: what is served is what the
 //! definitions said at one revision.
 
+mod convert;
 mod definition;
 pub(crate) mod follow;
 pub(crate) mod json_path;
 mod newly;
 mod publish;
 mod read;
+mod review;
 mod shelf;
 mod special;
 

@@ -68,7 +68,8 @@ impl Engine {
         let about = registry::about(&call.resource, name);
         let key = registry::key(&call.resource, namespace, name);
         for _ in 0..CONFLICT_RETRIES_MAX {
-            let Kept { mut object, stored } = self.must_read(&call.resource, namespace, name)?;
+            let Kept { mut object, stored } =
+                self.must_read_as(&call.resource, namespace, name).await?;
             self.restrict_node(call, Operation::Delete(&object))?;
             check_preconditions(call, name, &object, options)?;
             let before = object.clone();
@@ -86,7 +87,7 @@ impl Engine {
                 let is_done = match options.dry_run || object == before {
                     true => self.is_still(call, &key, revision).await?,
                     false => {
-                        self.store(&key, revision, &mut object, stored.lease)
+                        self.store_marked(call, &key, revision, &mut object, stored.lease)
                             .await?
                     }
                 };
@@ -99,6 +100,26 @@ impl Engine {
             }
         }
         Err(ApiError::modified(about))
+    }
+
+    /// Stores an object that has been marked for deletion, in the version that it is kept in.
+    async fn store_marked(
+        &self,
+        call: &Call,
+        key: &str,
+        expected: i64,
+        object: &mut Value,
+        lease: i64,
+    ) -> Result<bool, ApiError> {
+        let Some(mut kept) = self.in_storage_version(&call.resource, object).await? else {
+            return self.store(key, expected, object, lease).await;
+        };
+        let done = self.store(key, expected, &mut kept, lease).await?;
+        if done {
+            let revision = object::text(&kept, "resourceVersion");
+            object::set_resource_version(object, object::parse_resource_version(revision)?);
+        }
+        Ok(done)
     }
 
     pub(crate) async fn delete_collection(

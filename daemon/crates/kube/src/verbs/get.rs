@@ -24,7 +24,9 @@ impl Engine {
             }
         }
         let info = &call.info;
-        let kept = self.must_read(&call.resource, &info.namespace, &info.name)?;
+        let kept = self
+            .must_read_as(&call.resource, &info.namespace, &info.name)
+            .await?;
         let encoder = Encoder::new(call.form, &call.resource);
         Ok(Answer::Object(200, encoder.object(kept.object)))
     }

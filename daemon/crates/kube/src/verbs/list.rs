@@ -89,15 +89,15 @@ impl Engine {
         }
         let mut sending = self.listing(call).await?;
         // What can fail fails now, while there is still a status to say so.
-        let first = sending.piece()?;
+        let first = sending.piece().await?;
         if call.form.encoding == Encoding::Yaml {
-            return whole(first, sending);
+            return whole(first, sending).await;
         }
         let rest = stream::unfold(Some(sending), |sending| async move {
             let mut sending = sending?;
             // Others get their turn between two chunks.
             tokio::task::yield_now().await;
-            match sending.piece() {
+            match sending.piece().await {
                 Ok(piece) if piece.is_empty() => None,
                 Ok(piece) => Some((Ok(Bytes::from(piece)), Some(sending))),
                 Err(error) => Some((Err(error), None)),
@@ -187,9 +187,9 @@ fn from(all: &KeyRange, start: &str) -> KeyRange {
 }
 
 /// All of a list at once, for encodings that cannot be sent in pieces.
-fn whole(mut text: Vec<u8>, mut sending: Sending) -> Result<Answer, ApiError> {
+async fn whole(mut text: Vec<u8>, mut sending: Sending) -> Result<Answer, ApiError> {
     loop {
-        let piece = sending.piece()?;
+        let piece = sending.piece().await?;
         if piece.is_empty() {
             break;
         }
@@ -207,6 +207,7 @@ async fn protobuf(mut sending: Sending) -> Result<Option<Answer>, ApiError> {
     let (mut parts, mut length, mut more) = (Vec::new(), 0, true);
     while more {
         let mut part = Vec::new();
+        sending.fetch().await?;
         more = sending.items(|encoder, filter, stored| {
             let Some(item) = shown(encoder, filter, stored)? else {
                 return Ok(false);
@@ -238,7 +239,7 @@ fn shown(encoder: &Encoder, filter: &Filter, stored: &Stored) -> Result<Option<V
 
 impl Sending {
     /// The next bytes; none at the end.
-    fn piece(&mut self) -> Result<Vec<u8>, ApiError> {
+    async fn piece(&mut self) -> Result<Vec<u8>, ApiError> {
         let (head, tail) = self.encoder.list_frame();
         let mut piece = Vec::new();
         match self.step {
@@ -252,6 +253,7 @@ impl Sending {
         // An empty piece would be the end.
         while piece.is_empty() || matches!(self.step, Step::Items) {
             let mut is_first = self.sent == 0;
+            self.fetch().await?;
             let more = self.items(|encoder, filter, stored| {
                 let before = piece.len();
                 if !is_first {
@@ -281,20 +283,24 @@ impl Sending {
         Ok(piece)
     }
 
+    /// Reads the next chunk where all that was read is sent.
+    async fn fetch(&mut self) -> Result<(), ApiError> {
+        if self.left != Some(0) && self.read.as_slice().is_empty() {
+            let chunk = self.listing.next_chunk()?;
+            let resource = &self.encoder.resource;
+            self.read = self.engine.in_version(resource, chunk).await?.into_iter();
+        }
+        Ok(())
+    }
+
     /// Offers the objects of one chunk, of which those that are taken count; false where there are
     /// no more or enough.
     fn items(
         &mut self,
         mut take: impl FnMut(&Encoder, &Filter, &Stored) -> Result<bool, ApiError>,
     ) -> Result<bool, ApiError> {
-        if self.left == Some(0) {
+        if self.left == Some(0) || self.read.as_slice().is_empty() {
             return Ok(false);
-        }
-        if self.read.as_slice().is_empty() {
-            self.read = self.listing.next_chunk()?.into_iter();
-            if self.read.as_slice().is_empty() {
-                return Ok(false);
-            }
         }
         for stored in self.read.by_ref() {
             if !take(&self.encoder, &self.filter, &stored)? {

@@ -83,7 +83,9 @@ impl Engine {
         let encoder = Encoder::new(call.form, &call.resource);
         let info = &call.info;
         for _ in 0..CONFLICT_RETRIES_MAX {
-            let current = self.read(&call.resource, &info.namespace, &info.name)?;
+            let current = self
+                .read_as(&call.resource, &info.namespace, &info.name)
+                .await?;
             let Some(current) = current else {
                 let Patch::Apply(config) = &patch else {
                     return Err(ApiError::not_found(call.about()));

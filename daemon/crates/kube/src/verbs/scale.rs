@@ -38,7 +38,9 @@ impl Engine {
     pub(crate) async fn get_scale(&self, call: &Call) -> Result<Answer, ApiError> {
         self.freshen_for(call).await;
         let info = &call.info;
-        let kept = self.must_read(&call.resource, &info.namespace, &info.name)?;
+        let kept = self
+            .must_read_as(&call.resource, &info.namespace, &info.name)
+            .await?;
         Ok(answer(call, &kept.object))
     }
 
@@ -55,7 +57,9 @@ impl Engine {
         options.applied = matches!(patch, Some(Patch::Apply(_)));
         let info = &call.info;
         for _ in 0..CONFLICT_RETRIES_MAX {
-            let current = self.must_read(&call.resource, &info.namespace, &info.name)?;
+            let current = self
+                .must_read_as(&call.resource, &info.namespace, &info.name)
+                .await?;
             let mut wanted = match &patch {
                 None => call.object(&self.registry.types, options.field_validation)?,
                 Some(Patch::Apply(config)) => {

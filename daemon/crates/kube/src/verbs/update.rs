@@ -33,7 +33,10 @@ impl Engine {
         let encoder = Encoder::new(call.form, &call.resource);
         for _ in 0..CONFLICT_RETRIES_MAX {
             let info = &call.info;
-            let Some(current) = self.read(&call.resource, &info.namespace, &info.name)? else {
+            let Some(current) = self
+                .read_as(&call.resource, &info.namespace, &info.name)
+                .await?
+            else {
                 if !kind::creates_on_update(&call.resource) || !info.subresource.is_empty() {
                     return Err(ApiError::not_found(call.about()));
                 }

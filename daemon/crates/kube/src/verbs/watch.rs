@@ -181,6 +181,8 @@ impl Watching {
             tokio::task::yield_now().await;
             let chunk = listing.next_bytes(WATCH_INITIAL_BYTES)?;
             let revision = listing.revision();
+            let resource = &self.encoder.resource;
+            let chunk = self.engine.in_version(resource, chunk).await?;
             let piece = self.initial_events(chunk, revision)?;
             if !piece.is_empty() {
                 return Ok(piece.into());
@@ -205,7 +207,7 @@ impl Watching {
                     return Ok(Bytes::new());
                 }
                 batch = self.cursor.next_batch() => {
-                    let piece = self.events(batch)?;
+                    let piece = self.events(batch).await?;
                     if !piece.is_empty() {
                         return Ok(piece);
                     }
@@ -242,7 +244,7 @@ impl Watching {
         Ok(piece)
     }
 
-    fn events(&mut self, batch: Result<Batch, StorageError>) -> Result<Bytes, ApiError> {
+    async fn events(&mut self, batch: Result<Batch, StorageError>) -> Result<Bytes, ApiError> {
         let batch = batch.map_err(lost)?;
         let run_key = self.shared_key(batch.from, batch.next, &batch.range);
         if let Some(run) = run_key.as_ref().and_then(|key| self.engine.runs.get(key)) {
@@ -255,7 +257,7 @@ impl Watching {
             let key = self.shared_key(change.revision, change.revision + 1, &only);
             if let Some(frame) = key.as_ref().and_then(|key| self.engine.frames.get(key)) {
                 frames.push(frame.bytes);
-            } else if let Some((kind, object)) = self.judge(change)? {
+            } else if let Some((kind, object)) = self.judge(change).await? {
                 let frame = Bytes::from(self.event(kind, object));
                 if let Some(key) = key {
                     self.engine.frames.keep(key, Run::new(&frame, 1));
@@ -293,16 +295,15 @@ impl Watching {
     }
 
     /// What a change means to this watch.
-    fn judge(&self, change: &Change) -> Result<Option<(&'static str, Value)>, ApiError> {
-        let resource = &self.encoder.resource;
+    async fn judge(&self, change: &Change) -> Result<Option<(&'static str, Value)>, ApiError> {
         let now = match &change.now {
-            Some(stored) => Some(engine::present(resource, stored)?),
+            Some(stored) => Some(self.shown(stored.clone()).await?),
             None => None,
         };
         let matches_now = now.as_ref().is_some_and(|now| self.filter.matches(now));
         let needs_before = now.is_none() || (!change.is_creation() && !self.filter.is_everything());
         let before = match needs_before {
-            true => self.before(change)?,
+            true => self.before(change).await?,
             false => None,
         };
         let matched_before = match &before {
@@ -318,12 +319,20 @@ impl Watching {
     }
 
     /// What the object was before a change, at the revision of the change.
-    fn before(&self, change: &Change) -> Result<Option<Value>, ApiError> {
+    async fn before(&self, change: &Change) -> Result<Option<Value>, ApiError> {
         let Some(mut before) = self.cursor.before(change).map_err(lost)? else {
             return Ok(None);
         };
         before.revision = change.revision;
-        engine::present(&self.encoder.resource, &before).map(Some)
+        self.shown(before).await.map(Some)
+    }
+
+    /// What is stored, as this watch sees it.
+    async fn shown(&self, stored: Stored) -> Result<Value, ApiError> {
+        let resource = &self.encoder.resource;
+        let all = self.engine.in_version(resource, vec![stored]).await?;
+        let stored = all.first().ok_or_else(|| ApiError::internal("no object"))?;
+        engine::present(resource, stored)
     }
 
     fn event(&mut self, kind: &str, object: Value) -> Vec<u8> {
