@@ -1,0 +1,26 @@
+//! The limits of an expression and of its evaluation, as kube-apiserver sets them.
+
+/// Longest expression that is parsed, in code points (cel-go's default).
+pub const EXPRESSION_CODE_POINTS_MAX: usize = 100_000;
+
+/// Deepest nesting of an expression (cel-go's parser recursion limit).
+pub const NESTING_MAX: usize = 250;
+
+/// What one evaluation may cost (upstream's `PerCallLimit`).
+pub const PER_CALL_COST_MAX: u64 = 1_000_000;
+
+/// What all rules of one object, or of one policy binding, may cost (`RuntimeCELCostBudget`).
+pub const RUNTIME_COST_MAX: u64 = 10_000_000;
+
+/// What the match conditions of one webhook or binding may cost
+/// (`RuntimeCELCostBudgetMatchConditions`).
+pub const MATCH_CONDITIONS_COST_MAX: u64 = 2_500_000;
+
+/// Turns of a comprehension between two looks at the interruption (`CheckFrequency`).
+pub const INTERRUPT_CHECK_TURNS: u32 = 100;
+
+/// Largest request body that estimates reckon with, in bytes (`MaxRequestSizeBytes`).
+pub const REQUEST_BYTES_MAX: u64 = 3 * 1024 * 1024;
+
+/// Longest text that a message expression may yield, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 5 * 1024;
