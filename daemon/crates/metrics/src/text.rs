@@ -87,6 +87,11 @@ impl Family<'_> {
         self.line(labels, format_args!("{value}"));
     }
 
+    /// Adds one value that is not a whole number.
+    pub fn number(&mut self, labels: &[(&str, &str)], value: f64) {
+        self.line(labels, format_args!("{value}"));
+    }
+
     /// Adds one value that may be less than nothing.
     pub fn signed(&mut self, labels: &[(&str, &str)], value: i64) {
         self.line(labels, format_args!("{value}"));
