@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-/// How slowly a peak is forgotten: half of it in five minutes.
+use crate::limits::REBALANCE_INTERVAL;
+
+/// What is left of a peak after [`REBALANCE_INTERVAL`]: half of it after five minutes.
 const SMOOTHING: f64 = 0.977;
 
 /// A number that changes, and its moments since the last look.
@@ -54,7 +56,10 @@ impl Demand {
             let variance = self.of_squares / self.seconds - average * average;
             let deviation = variance.max(0.0).sqrt();
             let envelope = average + deviation;
-            let decayed = SMOOTHING * self.seen.smoothed + (1.0 - SMOOTHING) * envelope;
+            // Nobody looks while nothing happens.
+            let periods = self.seconds / REBALANCE_INTERVAL.as_secs_f64();
+            let left = SMOOTHING.powf(periods);
+            let decayed = left * self.seen.smoothed + (1.0 - left) * envelope;
             self.seen = Seen {
                 average,
                 deviation,
@@ -70,6 +75,16 @@ impl Demand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peak_is_forgotten_as_fast_however_seldom_somebody_looks() {
+        let mut demand = Demand::default();
+        demand.set(8.0, Duration::ZERO);
+        demand.look(Duration::from_secs(10));
+        demand.set(0.0, Duration::from_secs(10));
+        demand.look(Duration::from_secs(310));
+        assert!((3.5..4.5).contains(&demand.seen.smoothed));
+    }
 
     #[test]
     fn a_peak_is_seen_at_once_and_forgotten_slowly() {

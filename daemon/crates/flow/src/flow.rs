@@ -13,7 +13,7 @@ use skerry_metrics::Text;
 use crate::bootstrap;
 use crate::level::{CATCH_ALL, EXEMPT, Level};
 use crate::levels::{Held, share};
-use crate::limits::{LEVELS_MAX, ROWS_MAX, WORD_BYTES_MAX, WORDS_MAX};
+use crate::limits::{LEVELS_MAX, REBALANCE_INTERVAL, ROWS_MAX, WORD_BYTES_MAX, WORDS_MAX};
 use crate::queues::Place;
 use crate::schema::{Asked, Schema};
 use crate::stats::{self, Row};
@@ -39,6 +39,8 @@ pub struct Flow {
     rows: Vec<Row>,
     pub(crate) nominal_sum: u32,
     pub(crate) fair_part: f64,
+    /// When seats were lent last.
+    balanced: Duration,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Flow {
             rows: Vec::new(),
             nominal_sum: 0,
             fair_part: 0.0,
+            balanced: Duration::ZERO,
         };
         flow.configure(Vec::new(), Vec::new(), Duration::ZERO);
         flow
@@ -383,9 +386,23 @@ impl Flow {
         }
     }
 
-    /// Lends the seats of levels that do not need them to those that do; to be called once an
-    /// interval.
-    pub fn rebalance(&mut self, now: Duration) -> Vec<Woken> {
+    /// Lends the seats of levels that do not need them to those that do, where it is time to; to be
+    /// called whenever something happens, and at [`Flow::due`] while somebody waits.
+    pub fn tick(&mut self, now: Duration) -> Vec<Woken> {
+        match now >= self.due() {
+            true => self.rebalance(now),
+            false => Vec::new(),
+        }
+    }
+
+    /// When it is time to lend seats anew.
+    #[must_use]
+    pub fn due(&self) -> Duration {
+        self.balanced + REBALANCE_INTERVAL
+    }
+
+    pub(crate) fn rebalance(&mut self, now: Duration) -> Vec<Woken> {
+        self.balanced = now;
         for held in self.levels.values_mut() {
             held.queues.pass(now);
             held.demand.look(now);

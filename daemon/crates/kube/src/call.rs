@@ -9,6 +9,7 @@ use skerry_schema::{Subresource, Types};
 
 use crate::decode;
 use crate::error::{About, ApiError};
+use crate::flow::Seat;
 use crate::limits::WARNINGS_BYTES_MAX;
 use crate::negotiate::Form;
 use crate::object;
@@ -28,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) media_type: String,
     pub(crate) user_agent: String,
     pub(crate) body: Bytes,
+    /// What it takes until it is through, or, of a watch, until it knows what there is.
+    pub(crate) seat: Mutex<Option<Seat>>,
     /// What the client is to be told besides the answer.
     warnings: Mutex<Vec<String>>,
     /// The state is as new as the call.
@@ -51,6 +54,7 @@ impl Call {
             media_type: String::new(),
             user_agent: String::new(),
             body: Bytes::new(),
+            seat: Mutex::default(),
             warnings: Mutex::default(),
             newest: AtomicBool::new(false),
         }

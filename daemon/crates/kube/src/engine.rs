@@ -12,6 +12,7 @@ use crate::convert::convert;
 use crate::decode;
 use crate::error::ApiError;
 use crate::events::EventLease;
+use crate::flow::FlowControl;
 use crate::frames::Frames;
 use crate::limits::{FRAMES_BYTES_MAX, FRAMES_MAX, RUNS_BYTES_MAX, RUNS_MAX};
 use crate::metrics::Metrics;
@@ -45,6 +46,8 @@ pub(crate) struct Engine {
     pub(crate) frames: Frames,
     /// Runs of them.
     pub(crate) runs: Frames,
+    /// Who may run now.
+    pub(crate) flow: FlowControl,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// This member has led, and has made what every cluster starts with.
@@ -70,6 +73,7 @@ impl Engine {
         tokens: Option<Tokens>,
         options: &Options,
     ) -> Arc<Engine> {
+        let metrics = Arc::default();
         Arc::new(Engine {
             storage,
             registry: Registry::new(catalog),
@@ -83,7 +87,8 @@ impl Engine {
             event_lease: EventLease::default(),
             frames: Frames::new(FRAMES_MAX, FRAMES_BYTES_MAX),
             runs: Frames::new(RUNS_MAX, RUNS_BYTES_MAX),
-            metrics: Arc::default(),
+            flow: FlowControl::new(options.memory_budget, &metrics),
+            metrics,
             bootstrapped: AtomicBool::new(false),
         })
     }

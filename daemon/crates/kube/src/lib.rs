@@ -30,6 +30,7 @@ mod error;
 mod escalation;
 mod events;
 mod filter;
+mod flow;
 mod frames;
 mod health;
 mod impersonate;

@@ -49,10 +49,11 @@ pub const LIST_VIEW_TIME_MAX: Duration = Duration::from_secs(2);
 /// Watches at once, of all clients.
 pub const WATCHES_MAX: usize = 16_384;
 
-/// Requests under way at once that read, watches apart: upstream's default.
+/// Requests under way at once that read, where they have seats: upstream's default. All requests
+/// share the seats of those that read and those that write.
 pub const REQUESTS_MAX: usize = 400;
 
-/// Requests under way at once that write: upstream's default.
+/// As [`REQUESTS_MAX`], of requests that write.
 pub const MUTATING_REQUESTS_MAX: usize = 200;
 
 /// Of each of both, however little memory there is.
@@ -60,6 +61,16 @@ pub const REQUESTS_MIN: usize = 32;
 
 /// Bytes of the memory budget that one request under way counts as.
 pub const REQUEST_BYTES: u64 = (64 << 20) / 400;
+
+/// How long a request waits for a seat: upstream's quarter of the time that a request may take.
+pub const FLOW_WAIT_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Bytes that a request counts as which waits for a seat.
+pub const WAITING_REQUEST_BYTES: u64 = 16 << 10;
+
+/// The share of the memory budget that they may take: one of so many. There may always be as many
+/// as there are seats.
+pub const WAITING_SHARE: u64 = 8;
 
 /// The share of the memory budget that bodies may take which are arriving or looked at: one of so
 /// many.

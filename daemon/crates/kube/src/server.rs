@@ -2,7 +2,7 @@
 //!
 //! Invariant: whatever a request says, it is answered with an object or with a `Status`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Body as HttpBody;
 use skerry_health::Health;
 use skerry_listen::Peer;
+use skerry_rbac::User;
 
 use crate::answer::{self, Answer, Body, gzip};
 use crate::audit::{Audit, Trail};
@@ -20,6 +21,7 @@ use crate::certificates::Signer;
 use crate::custom;
 use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::flow::Seat;
 use crate::impersonate::impersonate;
 use crate::inflight::Inflight;
 use crate::limits::QUERY_BYTES_MAX;
@@ -30,7 +32,7 @@ use crate::route::{RequestInfo, route};
 use crate::services::{NodePorts, ServiceNetwork};
 use crate::storage::{Datastore, Storage};
 use crate::tokens::{ServiceKeyError, Tokens};
-use crate::{controllers, decode, health, openapi, registry, roles, user};
+use crate::{controllers, decode, flow, health, openapi, registry, roles, user};
 
 /// What can be set.
 #[derive(Debug, Clone)]
@@ -90,10 +92,11 @@ impl Api {
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
         tokio::spawn(custom::follow::run(Arc::clone(&engine)));
+        tokio::spawn(flow::follow(Arc::clone(&engine)));
         Ok(Api(Arc::new(Inner {
             engine,
             options,
-            inflight: Inflight::new(memory_budget, &metrics),
+            inflight: Inflight::new(memory_budget),
             metrics,
         })))
     }
@@ -168,29 +171,31 @@ impl Api {
                 metrics.count_user(&user.name);
             }
         }
-        let permitted = {
-            let policies = self.0.engine.roles.policies();
-            impersonate(&policies, user, &head.headers).and_then(|user| {
-                trail.acts_as(&user);
-                authorize(&self.0.engine, &policies, &user, &info, &query, trail).map(|()| user)
-            })
-        };
-        let user = match permitted {
+        let acts = impersonate(&self.0.engine.roles.policies(), user, &head.headers);
+        let user = match acts {
             Ok(user) => user,
             Err(error) => {
                 metrics.authorization.failed.increment();
                 return answer::refuse(&error, error_form, &[]);
             }
         };
-        metrics.authorization.passed.increment();
+        trail.acts_as(&user);
         let registry = &self.0.engine.registry;
-        measure.saw(Seen::of(
-            registry,
-            &info,
-            &head.method,
-            &head.headers,
-            &query,
-        ));
+        let seen = Seen::of(registry, &info, &head.method, &head.headers, &query);
+        let watch_seat = match self.seat(&info, &query, &user, &seen, measure).await {
+            Ok(seat) => seat,
+            Err(refusal) => return refusal,
+        };
+        let permitted = {
+            let policies = self.0.engine.roles.policies();
+            authorize(&self.0.engine, &policies, &user, &info, &query, trail)
+        };
+        if let Err(error) = permitted {
+            metrics.authorization.failed.increment();
+            return answer::refuse(&error, error_form, &[]);
+        }
+        metrics.authorization.passed.increment();
+        measure.saw(seen);
         if let Some(report) = self.0.options.health.answer(&info.path, text).await {
             return answer::text(report.status, report.text);
         }
@@ -212,10 +217,45 @@ impl Api {
         };
         decode::media_type(&head.headers).clone_into(&mut call.media_type);
         user_agent.clone_into(&mut call.user_agent);
+        call.seat = Mutex::new(watch_seat);
         let answered = self.perform(call, body, measure, trail).await;
         match answered {
             Ok((answer, call)) => answer::respond(answer, call.form, &call.warnings()),
             Err(error) => answer::refuse(&error, error_form, &[]),
+        }
+    }
+
+    /// Finds a seat for a request, or the answer where there is none. What lasts needs none, but
+    /// for watches until they know what there is: they keep it themselves.
+    async fn seat(
+        &self,
+        info: &RequestInfo,
+        query: &Query,
+        user: &User,
+        seen: &Seen,
+        measure: &mut Measure,
+    ) -> Result<Option<Seat>, Response<Body>> {
+        let watches = info.is_resource && info.verb == "watch";
+        if seen.is_long_running() && !watches {
+            return Ok(None);
+        }
+        let admission = self.0.engine.find_seat(info, query, user).await;
+        measure.classified(&admission);
+        match admission.seat {
+            Ok(seat) if watches => Ok(Some(seat)),
+            Ok(seat) => {
+                measure.seated(seat);
+                Ok(None)
+            }
+            Err(after) => {
+                measure.saw(seen.clone());
+                measure.dropped();
+                let text = "Too many requests, please try again later.\n";
+                let mut response = answer::text(429, text.into());
+                let after = HeaderValue::from(after);
+                response.headers_mut().insert(header::RETRY_AFTER, after);
+                Err(response)
+            }
         }
     }
 
@@ -236,6 +276,9 @@ impl Api {
                 });
                 let answer = Answer::Stream(MEDIA_TYPE, Box::pin(pieces));
                 Some(answer::respond(answer, Form::PLAIN, &[]))
+            }
+            "/debug/api_priority_and_fairness/dump_priority_levels" => {
+                Some(answer::text(200, engine.flow.dump()))
             }
             "/metrics/slis" => {
                 let text = Bytes::from(slis(&options.health.counts()));
@@ -341,7 +384,7 @@ impl Api {
         &self,
         mut call: Call,
         body: B,
-        measure: &mut Measure,
+        measure: &Measure,
         trail: &mut Trail<'_>,
     ) -> Result<(Answer, Call), ApiError>
     where
@@ -349,10 +392,6 @@ impl Api {
         B::Error: std::error::Error,
     {
         let inflight = &self.0.inflight;
-        if !measure.is_long_running() {
-            let admitted = inflight.admit(call.info.verb, &call.user);
-            measure.admitted(admitted.inspect_err(|_| measure.dropped())?);
-        }
         let length = body.size_hint().exact();
         let _room = inflight.room(length, &call.user).await;
         let _room = _room.inspect_err(|_| measure.dropped())?;

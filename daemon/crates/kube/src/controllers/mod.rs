@@ -9,6 +9,7 @@ mod bootstrap_tokens;
 mod certificates;
 mod definitions;
 mod endpoints;
+mod flow;
 mod garbage;
 mod namespaces;
 mod quotas;
@@ -65,6 +66,7 @@ async fn lead(engine: &Engine) {
     tokio::join!(
         accounts::run(engine),
         endpoints::run(engine),
+        flow::run(engine),
         bootstrap_tokens::run(engine),
         certificates::run(engine),
         definitions::run(engine),

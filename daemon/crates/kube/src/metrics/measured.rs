@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderName, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{Metrics, Seen};
 use crate::answer::Body;
 use crate::error::ApiError;
-use crate::inflight::Admitted;
+use crate::flow::{Admission, Seat};
 use crate::limits::REQUEST_PLACE_TIME_MAX;
 
 /// What is known of a request while it is answered.
@@ -23,8 +23,13 @@ pub(crate) struct Measure {
     start: Instant,
     /// None until it is known what is asked, and that it may be.
     seen: Option<Seen>,
-    admitted: Option<Admitted>,
+    seat: Option<Seat>,
+    /// The uids of its flow schema and its priority level.
+    classified: Option<(Arc<str>, Arc<str>)>,
 }
+
+const FLOW_SCHEMA: HeaderName = HeaderName::from_static("x-kubernetes-pf-flowschema-uid");
+const PRIORITY_LEVEL: HeaderName = HeaderName::from_static("x-kubernetes-pf-prioritylevel-uid");
 
 impl Measure {
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Measure {
@@ -32,7 +37,8 @@ impl Measure {
             metrics: Arc::clone(metrics),
             start: Instant::now(),
             seen: None,
-            admitted: None,
+            seat: None,
+            classified: None,
         }
     }
 
@@ -44,9 +50,15 @@ impl Measure {
         self.seen.as_ref().is_some_and(Seen::is_long_running)
     }
 
-    /// It counts against a limit until its answer ends.
-    pub(crate) fn admitted(&mut self, admitted: Admitted) {
-        self.admitted = Some(admitted);
+    /// It belongs to a flow schema and a priority level.
+    pub(crate) fn classified(&mut self, admission: &Admission) {
+        let (schema, level) = (&admission.schema, &admission.level);
+        self.classified = Some((Arc::clone(schema), Arc::clone(level)));
+    }
+
+    /// It has a seat until its answer ends.
+    pub(crate) fn seated(&mut self, seat: Seat) {
+        self.seat = Some(seat);
     }
 
     /// It was refused because too many were under way.
@@ -58,13 +70,21 @@ impl Measure {
     }
 
     /// Goes on measuring while the answer is sent.
-    pub(crate) fn sending(self, response: Response<Body>) -> Response<Body> {
+    pub(crate) fn sending(self, mut response: Response<Body>) -> Response<Body> {
+        if let Some((schema, level)) = &self.classified {
+            for (name, uid) in [(FLOW_SCHEMA, schema), (PRIORITY_LEVEL, level)] {
+                if let Ok(uid) = HeaderValue::from_str(uid) {
+                    response.headers_mut().insert(name, uid);
+                }
+            }
+        }
         let code = response.status().as_u16();
         let Measure {
             metrics,
             start,
             seen,
-            admitted,
+            seat,
+            ..
         } = self;
         let Some(seen) = seen else {
             return response;
@@ -74,8 +94,8 @@ impl Measure {
             metrics.with_requests(|requests| requests.row(&seen).long_running += 1);
         }
         response.map(|body| {
-            if let (Some(admitted), Body::Parts(_)) = (&admitted, &body) {
-                admitted.for_a_while(REQUEST_PLACE_TIME_MAX);
+            if let (Some(seat), Body::Parts(_)) = (&seat, &body) {
+                seat.for_a_while(REQUEST_PLACE_TIME_MAX);
             }
             Body::Measured(Box::new(Measured {
                 body,
@@ -85,7 +105,7 @@ impl Measure {
                 code,
                 bytes: 0,
                 long_running,
-                _admitted: admitted,
+                _seat: seat,
             }))
         })
     }
@@ -100,7 +120,7 @@ pub struct Measured {
     code: u16,
     bytes: u64,
     long_running: bool,
-    _admitted: Option<Admitted>,
+    _seat: Option<Seat>,
 }
 
 impl Measured {

@@ -125,14 +125,17 @@ fn dry_labels(row: &Row) -> Vec<(&'static str, &str)> {
 /// Somebody who reads them.
 pub(crate) struct Reading {
     metrics: Arc<Metrics>,
+    engine: Arc<Engine>,
     /// What comes first.
     head: Option<String>,
     family: usize,
     row: usize,
+    /// Of those that follow: who may run.
+    flow_family: usize,
 }
 
 impl Reading {
-    pub(crate) async fn new(engine: &Engine, metrics: &Arc<Metrics>) -> Reading {
+    pub(crate) async fn new(engine: &Arc<Engine>, metrics: &Arc<Metrics>) -> Reading {
         let mut text = Text::default();
         build(&mut text);
         metrics.gauges(&mut text);
@@ -164,9 +167,11 @@ impl Reading {
         skerry_metrics::process(&mut text);
         Reading {
             metrics: Arc::clone(metrics),
+            engine: Arc::clone(engine),
             head: Some(text.into_string()),
             family: 0,
             row: 0,
+            flow_family: 0,
         }
     }
 
@@ -195,6 +200,9 @@ impl Reading {
             }
             self.family += 1;
             self.row = 0;
+        }
+        if text.is_empty() && self.engine.flow.metrics(self.flow_family, &mut text) {
+            self.flow_family += 1;
         }
         (!text.is_empty()).then(|| Bytes::from(text.into_string()))
     }

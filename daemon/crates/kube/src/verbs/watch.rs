@@ -4,7 +4,7 @@
 //! client. Invariant: every change is told once, in order, or the watch ends with 410.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,8 +20,12 @@ use crate::call::Call;
 use crate::engine::{self, Engine};
 use crate::error::ApiError;
 use crate::filter::Filter;
+use crate::flow::Seat;
 use crate::frames::{FrameKey, Run};
-use crate::limits::{BOOKMARK_BEFORE_END, BOOKMARK_INTERVAL, WATCH_INITIAL_BYTES, WATCH_TIME_MIN};
+use crate::limits::{
+    BOOKMARK_BEFORE_END, BOOKMARK_INTERVAL, REQUEST_PLACE_TIME_MAX, WATCH_INITIAL_BYTES,
+    WATCH_TIME_MIN,
+};
 use crate::metrics::EventCounter;
 use crate::negotiate::{Encoding, Form, Shape};
 use crate::object;
@@ -40,6 +44,8 @@ struct Watching {
     encoder: Encoder,
     /// The objects there are, before the changes.
     initial: Option<Listing>,
+    /// Given back where they end.
+    seat: Option<Seat>,
     /// Tell where the initial events end.
     mark_end: bool,
     first: bool,
@@ -102,6 +108,11 @@ impl Engine {
             true => next_bookmark(now, ends),
             false => ends,
         };
+        let seat = call.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        let seat = { seat }.take().filter(|_| initial.is_some());
+        if let Some(seat) = &seat {
+            seat.for_a_while(REQUEST_PLACE_TIME_MAX);
+        }
         let watching = Watching {
             engine: Arc::clone(self),
             cursor,
@@ -109,6 +120,7 @@ impl Engine {
             encoder: Encoder::new(call.form, &call.resource),
             mark_end: options.send_initial_events == Some(true) && options.bookmarks,
             initial,
+            seat,
             first: true,
             sent: self.metrics.events(&call.resource),
             ends,
@@ -221,6 +233,7 @@ impl Watching {
         let mut piece = Vec::new();
         if chunk.is_empty() {
             self.initial = None;
+            self.seat = None;
             if self.mark_end {
                 piece = self.bookmark(revision, true);
             }
