@@ -43,6 +43,7 @@ mod nodes;
 mod object;
 mod openapi;
 mod options;
+mod proxy;
 mod query;
 mod registry;
 mod review;
