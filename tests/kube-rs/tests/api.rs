@@ -9,6 +9,7 @@ use kube::api::{
     ApiResource, DeleteParams, DynamicObject, EvictParams, GroupVersionKind, ListParams, LogParams,
     Patch, PatchParams, PostParams, Preconditions, VersionMatch, WatchEvent, WatchParams,
 };
+use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, CustomResource, CustomResourceExt, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -317,19 +318,6 @@ async fn objects_without_types_and_definitions_of_types_to_come() {
     assert_eq!(made.types.unwrap().kind, "ConfigMap");
 
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let status = refusal(
-        definitions
-            .create(&PostParams::default(), &Boat::crd())
-            .await,
-    );
-    assert_eq!(
-        (status.code, status.reason.as_str()),
-        (501, "NotImplemented")
-    );
-    assert!(
-        status.message.ends_with("not served by this version"),
-        "{status:?}"
-    );
     let boats: Api<Boat> = Api::namespaced(client, &namespace);
     let boat = Boat::new("one", BoatSpec { length: 3 });
     let status = refusal(boats.create(&PostParams::default(), &boat).await);
@@ -338,6 +326,24 @@ async fn objects_without_types_and_definitions_of_types_to_come() {
         status.message,
         "the server could not find the requested resource"
     );
+    let post = PostParams::default();
+    definitions.create(&post, &Boat::crd()).await.unwrap();
+    let name = Boat::crd().name_any();
+    await_condition(definitions, &name, conditions::is_crd_established())
+        .await
+        .unwrap();
+    let made = boats.create(&post, &boat).await.unwrap();
+    assert_eq!((made.spec.length, made.status.is_none()), (3, true));
+    let afloat = Patch::Merge(json!({"status": {"afloat": true}, "spec": {"length": 9}}));
+    let changed = boats
+        .patch_status("one", &PatchParams::default(), &afloat)
+        .await
+        .unwrap();
+    assert_eq!(
+        (changed.spec.length, changed.status.unwrap().afloat),
+        (3, true)
+    );
+    boats.delete("one", &DeleteParams::default()).await.unwrap();
     assert!(boats.get_opt("one").await.unwrap().is_none());
 }
 

@@ -121,11 +121,14 @@ pub(crate) fn create(rule: NameRule, namespaced: bool, object: &Value, errors: &
     generation(metadata, &path, errors);
     common(metadata, &path, errors);
     finalizers(&metadata["finalizers"], &path.child("finalizers"), errors);
-    kubernetes_finalizers(metadata, &path, errors);
+    if is_of_core(object) {
+        kubernetes_finalizers(metadata, &path, errors);
+    }
 }
 
 /// What is wrong with metadata that is to replace other.
 pub(crate) fn update(new: &Value, old: &Value, errors: &mut Errors) {
+    let of_core = is_of_core(new);
     let (new, old) = (&new["metadata"], &old["metadata"]);
     let path = Path::root("metadata");
     if !old["deletionTimestamp"].is_null() {
@@ -154,7 +157,9 @@ pub(crate) fn update(new: &Value, old: &Value, errors: &mut Errors) {
         errors.immutable(&path.child(field), &new[field], &old[field]);
     }
     common(new, &path, errors);
-    kubernetes_finalizers(new, &path, errors);
+    if of_core {
+        kubernetes_finalizers(new, &path, errors);
+    }
 }
 
 fn generation(metadata: &Value, path: &Path<'_>, errors: &mut Errors) {
@@ -244,6 +249,37 @@ fn finalizers(finalizers: &Value, path: &Path<'_>, errors: &mut Errors) {
         let message = format!("finalizer {ORPHAN} and {FOREGROUND} cannot be both set");
         errors.invalid(path, finalizers.clone(), message);
     }
+}
+
+/// Groups of kinds of upstream's own whose finalizers may be anything, as those of custom objects.
+const LENIENT: [&str; 2] = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
+/// Groups of upstream's own that end like those of others, or not at all.
+const OWN: [&str; 5] = ["", "apps", "autoscaling", "batch", "policy"];
+const OWN_LABELS: [&str; 13] = [
+    "admissionregistration",
+    "authentication",
+    "authorization",
+    "certificates",
+    "coordination",
+    "discovery",
+    "events",
+    "flowcontrol.apiserver",
+    "networking",
+    "node",
+    "rbac.authorization",
+    "resource",
+    "scheduling",
+];
+
+/// Whether an object is of one of the kinds that upstream's core knows.
+fn is_of_core(object: &Value) -> bool {
+    let version = text(&object["apiVersion"]);
+    let group = version.rsplit_once('/').map_or("", |(group, _)| group);
+    if OWN.contains(&group) {
+        return true;
+    }
+    let label = group.strip_suffix(".k8s.io").unwrap_or_default();
+    !LENIENT.contains(&group) && (OWN_LABELS.contains(&label) || label == "storage")
 }
 
 /// Finalizers without a domain are Kubernetes' own.

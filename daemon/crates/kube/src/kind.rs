@@ -204,6 +204,10 @@ pub(crate) fn grace_seconds(resource: &Resource, object: &Value, asked: Option<i
 
 /// Whether something besides finalizers keeps an object that is to go.
 pub(crate) fn holds_on(resource: &Resource, object: &Value) -> bool {
+    if is_definition(resource) {
+        // It waits for its objects: once marked, by a finalizer.
+        return !object::is_terminating(object);
+    }
     is(resource, "", "Namespace")
         && object
             .get("spec")
