@@ -15,9 +15,9 @@
 //! |---|---|
 //! | compile the version's schema; keep it as long as memory allows | `Schema::compile(Definition::schema(&crd, version))`, `Schema::heap_bytes` |
 //! | decoded from a request | `Schema::prune` (returns what strict field validation complains about), then `Schema::default` |
-//! | decoded from the store | `Schema::prune`, then `Schema::default` (as upstream: defaults are applied on reading as well) |
+//! | decoded from the store | `Schema::prune_stored`, then `Schema::default` (as upstream: defaults are applied on reading as well) |
 //! | patched or applied | the patched object goes the way of a decoded one |
-//! | validated | `Schema::validate(new, old)` and `Scale::validate`; the metadata by `skerry_kinds::validate_create` and `validate_update` |
+//! | validated | `Schema::validate(new, old)` (`Schema::validate_status` where the status alone is written) and `Scale::validate`; the metadata by `skerry_kinds::metadata` |
 //! | server-side apply | `Schema::types`, definition `skerry_custom::ROOT` |
 //!
 //! # What is published
@@ -28,6 +28,7 @@
 pub mod definition;
 mod error;
 pub mod limits;
+mod names;
 pub mod openapi;
 mod schema;
 

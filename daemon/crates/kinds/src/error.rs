@@ -35,6 +35,10 @@ pub enum ErrorKind {
     TypeInvalid,
     /// The check itself failed.
     Internal,
+    /// As `Invalid`, of a value that is too big to be shown.
+    InvalidUnshown,
+    /// As `Duplicate`, of a value that is too big to be shown.
+    DuplicateUnshown,
 }
 
 impl ErrorKind {
@@ -43,8 +47,8 @@ impl ErrorKind {
         match self {
             Self::NotFound => "FieldValueNotFound",
             Self::Required => "FieldValueRequired",
-            Self::Duplicate => "FieldValueDuplicate",
-            Self::Invalid => "FieldValueInvalid",
+            Self::Duplicate | Self::DuplicateUnshown => "FieldValueDuplicate",
+            Self::Invalid | Self::InvalidUnshown => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Forbidden => "FieldValueForbidden",
             Self::TooLong => "FieldValueTooLong",
@@ -59,8 +63,8 @@ impl ErrorKind {
         match self {
             Self::NotFound => "Not found",
             Self::Required => "Required value",
-            Self::Duplicate => "Duplicate value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Duplicate | Self::DuplicateUnshown => "Duplicate value",
+            Self::Invalid | Self::InvalidUnshown | Self::TypeInvalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Forbidden => "Forbidden",
             Self::TooLong => "Too long",
@@ -73,7 +77,12 @@ impl ErrorKind {
     const fn shows_value(self) -> bool {
         !matches!(
             self,
-            Self::Required | Self::Forbidden | Self::TooLong | Self::Internal
+            Self::Required
+                | Self::Forbidden
+                | Self::TooLong
+                | Self::Internal
+                | Self::InvalidUnshown
+                | Self::DuplicateUnshown
         )
     }
 }
@@ -270,12 +279,28 @@ fn shown(value: &Value) -> String {
             .replace('<', "\\u003c")
             .replace('>', "\\u003e")
             .replace('&', "\\u0026"),
+        Value::Number(number) if number.is_f64() => go_float(number.as_f64().unwrap_or_default()),
         simple => simple.to_string(),
     }
 }
 
+/// A float as Go's `%v` prints it: `1e+06`, `0.5`.
+pub fn go_float(float: f64) -> String {
+    let scientific = format!("{float:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ => float.to_string(),
+    }
+}
+
 /// A text as Go's `%q` prints it.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -9,7 +9,7 @@ const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 
 /// What is wrong; empty for a good value.
-pub(crate) type Messages = Vec<String>;
+pub type Messages = Vec<String>;
 
 fn regex_message(what: &str, regex: &str, examples: &[&str]) -> String {
     if examples.is_empty() {
@@ -54,7 +54,8 @@ fn is_subdomain_text(text: &str) -> bool {
     text.split('.').all(is_label_text)
 }
 
-pub(crate) fn dns_label(value: &str) -> Messages {
+/// What is wrong with a name that is a label.
+pub fn dns_label(value: &str) -> Messages {
     let mut messages = Vec::new();
     if value.len() > LABEL_BYTES_MAX {
         messages.push(max_characters(LABEL_BYTES_MAX));
@@ -74,7 +75,8 @@ pub(crate) fn dns_label(value: &str) -> Messages {
     messages
 }
 
-pub(crate) fn dns_subdomain(value: &str) -> Messages {
+/// What is wrong with a name of labels joined with dots.
+pub fn dns_subdomain(value: &str) -> Messages {
     let mut messages = Vec::new();
     if value.len() > SUBDOMAIN_BYTES_MAX {
         messages.push(max_characters(SUBDOMAIN_BYTES_MAX));
@@ -131,7 +133,7 @@ pub(crate) fn dns_search(value: &str) -> Messages {
 }
 
 /// What a list item's key, a label's key, a finalizer and a condition's type are.
-pub(crate) fn label_key(value: &str) -> Messages {
+pub fn label_key(value: &str) -> Messages {
     let shape = || {
         regex_message(
             "must consist of alphanumeric characters, '-', '_' or '.', and must start and end \

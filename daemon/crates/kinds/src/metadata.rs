@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::error::{Errors, quote};
+use crate::error::{Errors, FieldError, quote};
 use crate::format::{self, Messages};
 use crate::limits;
 use crate::path::Path;
@@ -91,6 +91,20 @@ pub fn generated_name(base: &str, suffix: &str) -> String {
         end -= 1;
     }
     format!("{}{suffix}", &base[..end])
+}
+
+/// What is wrong with the metadata of an object, as of one that is to be created.
+pub fn check(rule: NameRule, namespaced: bool, object: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    create(rule, namespaced, object, &mut errors);
+    errors.0
+}
+
+/// What is wrong with the metadata of an object that is to replace another.
+pub fn check_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    update(new, old, &mut errors);
+    errors.0
 }
 
 /// What is wrong with the metadata of an object that is to be created; its name has been
