@@ -3,6 +3,7 @@
 //! Pure. Invariant: no line is longer than [`EVENT_BYTES_MAX`](crate::limits::EVENT_BYTES_MAX)
 //! but for what is no object of the API, which HTTP bounds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ pub struct Event {
     pub status: Option<Value>,
     pub request: Option<Value>,
     pub response: Option<Value>,
-    pub annotations: BTreeMap<&'static str, String>,
+    pub annotations: BTreeMap<Cow<'static, str>, String>,
     /// Whether an object was left out for its size.
     pub truncated: bool,
 }
@@ -142,7 +143,7 @@ impl Event {
         let mut annotations: Map<String, Value> = self
             .annotations
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str())))
+            .map(|(key, value)| (key.clone().into_owned(), Value::from(value.as_str())))
             .collect();
         if !with_objects || self.truncated {
             annotations.insert("audit.k8s.io/truncated".into(), "true".into());
@@ -288,7 +289,7 @@ mod tests {
         event.request = Some(json!({"data": {"a": "b\nc"}}));
         event
             .annotations
-            .insert("authorization.k8s.io/decision", "allow".into());
+            .insert("authorization.k8s.io/decision".into(), "allow".into());
         assert_eq!(
             line(&event),
             concat!(

@@ -75,6 +75,23 @@ pub fn dns_label(value: &str) -> Messages {
     messages
 }
 
+/// A label that begins with a letter.
+pub(crate) fn dns_1035_label(value: &str) -> Messages {
+    let mut messages = Vec::new();
+    if value.len() > LABEL_BYTES_MAX {
+        messages.push(max_characters(LABEL_BYTES_MAX));
+    }
+    if !is_label_text(value) || !value.starts_with(|c: char| c.is_ascii_lowercase()) {
+        messages.push(regex_message(
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start \
+             with an alphabetic character, and end with an alphanumeric character",
+            "[a-z]([-a-z0-9]*[a-z0-9])?",
+            &["my-name", "abc-123"],
+        ));
+    }
+    messages
+}
+
 /// What is wrong with a name of labels joined with dots.
 pub fn dns_subdomain(value: &str) -> Messages {
     let mut messages = Vec::new();

@@ -23,6 +23,7 @@ mod scaling;
 mod service;
 mod status;
 mod storage;
+mod webhooks;
 mod workloads;
 
 use serde_json::Value;
@@ -118,6 +119,13 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
         }
         ("certificates.k8s.io", "CertificateSigningRequest") => {
             access::signing_request(object, old, errors);
+        }
+        (
+            "admissionregistration.k8s.io",
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
+        ) => {
+            let is_mutating = kind == "MutatingWebhookConfiguration";
+            webhooks::configuration(object, old, is_mutating, errors);
         }
         ("", "ResourceQuota") => quota::resource_quota(object, old, errors),
         ("", "LimitRange") => quota::limit_range(object, errors),

@@ -84,9 +84,7 @@ fn promise(call: &Call) -> Result<(), ApiError> {
         ("apiregistration.k8s.io", "apiservices")
         | (
             "admissionregistration.k8s.io",
-            "mutatingwebhookconfigurations"
-            | "validatingwebhookconfigurations"
-            | "mutatingadmissionpolicies"
+            "mutatingadmissionpolicies"
             | "mutatingadmissionpolicybindings"
             | "validatingadmissionpolicies"
             | "validatingadmissionpolicybindings",

@@ -10,7 +10,9 @@ use skerry_schema::{Subresource, Types};
 use crate::decode;
 use crate::error::{About, ApiError};
 use crate::flow::Seat;
-use crate::limits::WARNINGS_BYTES_MAX;
+use crate::limits::{
+    CALL_ANNOTATIONS_BYTES_MAX, WARNING_RUNES_MAX, WARNINGS_MAX, WARNINGS_RUNES_MAX,
+};
 use crate::negotiate::Form;
 use crate::object;
 use crate::options::FieldValidation;
@@ -35,6 +37,12 @@ pub(crate) struct Call {
     warnings: Mutex<Vec<String>>,
     /// The state is as new as the call.
     newest: AtomicBool,
+    /// Somebody who was asked about it has refused it.
+    judged: AtomicBool,
+    /// What the server does that it cannot do without: nobody else is asked.
+    pub(crate) is_exempt: bool,
+    /// What its audit event says besides: key, text, and whether only where bodies are recorded.
+    annotations: Mutex<Vec<(String, String, bool)>>,
 }
 
 impl Call {
@@ -57,17 +65,58 @@ impl Call {
             seat: Mutex::default(),
             warnings: Mutex::default(),
             newest: AtomicBool::new(false),
+            judged: AtomicBool::new(false),
+            is_exempt: false,
+            annotations: Mutex::default(),
         }
     }
 
-    /// Tells the client something besides the answer: once, and no more than a head can hold.
+    /// Tells the client something besides the answer, once.
     pub(crate) fn warn(&self, text: impl Into<String>) {
-        let text = text.into();
+        let text: String = text.into().chars().take(WARNINGS_RUNES_MAX).collect();
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        let told: usize = warnings.iter().map(String::len).sum();
-        if told + text.len() <= WARNINGS_BYTES_MAX && !warnings.contains(&text) {
+        let has_room = warnings.len() < WARNINGS_MAX;
+        if has_room && !text.is_empty() && !warnings.contains(&text) {
             warnings.push(text);
         }
+    }
+
+    /// Has its audit event say something more, once.
+    pub(crate) fn annotate(&self, key: &str, text: &str) {
+        self.note(key, text, false);
+    }
+
+    /// As [`Call::annotate`], where bodies are recorded.
+    pub(crate) fn annotate_request(&self, key: &str, text: &Value) {
+        self.note(key, &text.to_string(), true);
+    }
+
+    fn note(&self, key: &str, text: &str, with_bodies: bool) {
+        let held = self.annotations.lock();
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        let bytes: usize = held
+            .iter()
+            .map(|(key, text, _)| key.len() + text.len())
+            .sum();
+        let fits = bytes + key.len() + text.len() <= CALL_ANNOTATIONS_BYTES_MAX;
+        if fits && !held.iter().any(|(known, _, _)| known == key) {
+            held.push((key.to_owned(), text.to_owned(), with_bodies));
+        }
+    }
+
+    /// What its audit event says besides: key, text, and whether only where bodies are recorded.
+    pub(crate) fn annotations(&self) -> Vec<(String, String, bool)> {
+        let held = self.annotations.lock();
+        std::mem::take(&mut held.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether somebody who was asked has refused it: another look at the state changes nothing.
+    pub(crate) fn is_judged(&self) -> bool {
+        self.judged.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_judged(&self) {
+        self.judged.store(true, Ordering::Relaxed);
     }
 
     /// Tells what is old in an object that was created, or that replaces another.
@@ -86,9 +135,22 @@ impl Call {
         }
     }
 
+    /// All that it is told, cut as upstream cuts it where it is more than a head can hold.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut warnings)
+        let mut all = std::mem::take(&mut *warnings);
+        let runes = |text: &String| text.chars().count();
+        if all.iter().map(runes).sum::<usize>() <= WARNINGS_RUNES_MAX {
+            return all;
+        }
+        let mut told = 0;
+        all.retain_mut(|text| {
+            let fits = told < WARNINGS_RUNES_MAX;
+            *text = text.chars().take(WARNING_RUNES_MAX).collect();
+            told += runes(text);
+            fits
+        });
+        all
     }
 
     /// Whether everything that was acknowledged before the call is in the state at hand.
@@ -166,6 +228,7 @@ impl Call {
         if let Some(custom) = self.resource.custom.as_ref().filter(|_| !scales) {
             let compiled = custom.compiled(&self.resource.version)?;
             let unknown = compiled.schema.prune(value);
+            let unknown = unknown.map_err(|error| ApiError::bad_request(error.to_string()))?;
             faults.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
         } else if let Some(of) = types.definition(self.definition()) {
             match skerry_schema::check(value, of) {

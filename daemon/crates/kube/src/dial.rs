@@ -14,19 +14,23 @@ use crate::limits::DIAL_TIME_MAX;
 /// # Errors
 /// Why not, as Go's `net` package puts it.
 pub(crate) async fn dial(host: &str, port: u16) -> Result<(), String> {
-    let address = match host.parse::<IpAddr>() {
-        Ok(IpAddr::V6(_)) => format!("[{host}]:{port}"),
-        _ => format!("{host}:{port}"),
-    };
     let connecting = TcpStream::connect((host, port));
     match tokio::time::timeout(DIAL_TIME_MAX, connecting).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(said(host, &address, &error)),
-        Err(_) => Err(format!("dial tcp {address}: i/o timeout")),
+        Ok(Err(error)) => Err(refused(host, port, &error)),
+        Err(_) => Err(format!("dial tcp {}: i/o timeout", address(host, port))),
     }
 }
 
-fn said(host: &str, address: &str, error: &io::Error) -> String {
+fn address(host: &str, port: u16) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => format!("[{host}]:{port}"),
+        _ => format!("{host}:{port}"),
+    }
+}
+
+/// Why no connection was made, as Go's `net` package puts it.
+pub(crate) fn refused(host: &str, port: u16, error: &io::Error) -> String {
     // Without a number of the system's it is a name that nobody knows.
     if error.raw_os_error().is_none() {
         return format!("dial tcp: lookup {host}: no such host");
@@ -38,5 +42,5 @@ fn said(host: &str, address: &str, error: &io::Error) -> String {
         io::ErrorKind::TimedOut => "connection timed out".to_owned(),
         other => other.to_string(),
     };
-    format!("dial tcp {address}: connect: {why}")
+    format!("dial tcp {}: connect: {why}", address(host, port))
 }

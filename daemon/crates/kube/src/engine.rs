@@ -23,6 +23,7 @@ use crate::server::Options;
 use crate::services::{NodePorts, ServiceNetwork};
 use crate::storage::{Along, Freshness, Outcome, Storage, Stored, Write};
 use crate::tokens::Tokens;
+use crate::webhooks::Webhooks;
 
 /// See the module.
 pub(crate) struct Engine {
@@ -48,6 +49,8 @@ pub(crate) struct Engine {
     pub(crate) runs: Frames,
     /// Who may run now.
     pub(crate) flow: FlowControl,
+    /// Webhooks, and how they are asked.
+    pub(crate) webhooks: Webhooks,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// This member has led, and has made what every cluster starts with.
@@ -89,6 +92,7 @@ impl Engine {
             runs: Frames::new(RUNS_MAX, RUNS_BYTES_MAX),
             flow: FlowControl::new(options.memory_budget, &metrics),
             metrics,
+            webhooks: Webhooks::default(),
             bootstrapped: AtomicBool::new(false),
         })
     }

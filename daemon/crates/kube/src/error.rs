@@ -3,6 +3,8 @@
 //! Texts, reasons and codes are upstream's (apimachinery `api/errors`). Knows nothing about HTTP
 //! beyond the code.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use crate::storage::StorageError;
@@ -14,7 +16,7 @@ pub struct ApiError {
     /// The HTTP status.
     pub code: u16,
     /// A word for programs; empty where upstream has none.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// A sentence for people.
     pub message: String,
     /// What it is about.
@@ -64,7 +66,7 @@ impl ApiError {
     pub(crate) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> ApiError {
         ApiError {
             code,
-            reason,
+            reason: Cow::Borrowed(reason),
             message: message.into(),
             details: None,
             retry_after: None,
@@ -251,7 +253,7 @@ impl ApiError {
             "code": self.code,
         });
         if !self.reason.is_empty() {
-            status["reason"] = self.reason.into();
+            status["reason"] = self.reason.as_ref().into();
         }
         if let Some(details) = &self.details {
             status["details"] = Value::clone(details);

@@ -110,7 +110,10 @@ pub(crate) fn validate_update(
     let mut errors = skerry_kinds::validate_update(group, kind, subresource, next, old);
     if let Some(custom) = &resource.custom {
         let compiled = custom.compiled(&resource.version)?;
-        errors.extend(compiled.schema.validate(next, Some(old)));
+        errors.extend(match subresource {
+            "status" => compiled.schema.validate_status(next, old),
+            _ => compiled.schema.validate(next, Some(old)),
+        });
     }
     if is_definition(resource) {
         errors.extend(match subresource {

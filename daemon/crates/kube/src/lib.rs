@@ -59,6 +59,7 @@ mod time;
 mod tokens;
 mod user;
 mod verbs;
+mod webhooks;
 
 pub use answer::Body;
 pub use audit::Audit;

@@ -14,8 +14,20 @@ pub const DRAIN_BYTES_MAX: usize = 256 << 10;
 /// For how long they are.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes of the warnings of one answer, as upstream has it.
-pub const WARNINGS_BYTES_MAX: usize = 4096;
+/// Letters of the warnings of one answer, as upstream has it.
+pub const WARNINGS_RUNES_MAX: usize = 4096;
+
+/// Letters of one of them, where all are more than that: upstream's number.
+pub const WARNING_RUNES_MAX: usize = 256;
+
+/// Warnings of one answer that are held.
+pub const WARNINGS_MAX: usize = 64;
+
+/// Bytes of what a request's audit event says that others have had noted.
+pub const CALL_ANNOTATIONS_BYTES_MAX: usize = 64 << 10;
+
+/// Webhooks that metrics tell apart, each with what it was asked about and what came of it.
+pub const WEBHOOK_METRIC_ROWS_MAX: usize = 512;
 
 /// Roles that a first start writes at once: one durable write of the log holds many.
 pub const FIRST_WRITES_MAX: usize = 64;
@@ -185,3 +197,39 @@ pub const MIRRORED_ADDRESSES_MAX: usize = 1000;
 
 /// How often a write is tried anew because others were charged to the same quota.
 pub const CHARGE_TRIES_MAX: usize = 64;
+
+/// Questions to webhooks under way at once.
+pub const WEBHOOK_CALLS_MAX: usize = 64;
+
+/// Bytes of questions that are being sent to webhooks.
+pub const WEBHOOK_QUESTIONS_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of a webhook's answer up to which any number may be read at once.
+pub const WEBHOOK_ANSWER_PLAIN_BYTES: usize = 64 << 10;
+
+/// Longer answers of webhooks that are read at once.
+pub const WEBHOOK_ANSWERS_LARGE_MAX: usize = 2;
+
+/// Bytes of the head of a webhook's answer.
+pub const WEBHOOK_HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// Connections to webhooks that are kept though nobody uses them.
+pub const WEBHOOK_IDLE_MAX: usize = 16;
+
+/// For how long they are: as Go keeps them.
+pub const WEBHOOK_IDLE_TIME_MAX: Duration = Duration::from_secs(90);
+
+/// Bytes of the system's file of authorities.
+pub const SYSTEM_AUTHORITIES_BYTES_MAX: u64 = 2 << 20;
+
+/// How long a webhook may take: upstream's limit.
+pub const WEBHOOK_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long all webhooks of one request may take: upstream's limit of a whole request.
+pub const WEBHOOKS_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of all configurations of webhooks: every member holds what they say.
+pub const WEBHOOK_CONFIGURATIONS_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of the answer of an admission webhook: a patch of a whole object, in base64.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 5 << 20;

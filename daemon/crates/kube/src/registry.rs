@@ -126,6 +126,16 @@ impl Registry {
         all
     }
 
+    /// The same objects in all versions that are served.
+    pub(crate) fn versions_of(&self, resource: &Resource) -> Vec<Arc<Resource>> {
+        if resource.custom.is_some() {
+            return self.customs.versions(&resource.group, &resource.plural);
+        }
+        let mut all = self.built_in.clone();
+        all.retain(|one| one.storage_prefix == resource.storage_prefix);
+        all
+    }
+
     /// A resource in a version that objects may be kept in, whether it is served or not.
     pub(crate) fn known(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
         match self.find(group, version, plural) {

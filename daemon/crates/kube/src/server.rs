@@ -32,7 +32,7 @@ use crate::route::{RequestInfo, route};
 use crate::services::{NodePorts, ServiceNetwork};
 use crate::storage::{Datastore, Storage};
 use crate::tokens::{ServiceKeyError, Tokens};
-use crate::{controllers, decode, flow, health, openapi, registry, roles, user};
+use crate::{controllers, decode, flow, health, openapi, registry, roles, user, webhooks};
 
 /// What can be set.
 #[derive(Debug, Clone)]
@@ -93,6 +93,7 @@ impl Api {
         tokio::spawn(roles::follow(Arc::clone(&engine)));
         tokio::spawn(custom::follow::run(Arc::clone(&engine)));
         tokio::spawn(flow::follow(Arc::clone(&engine)));
+        tokio::spawn(webhooks::follow(Arc::clone(&engine)));
         Ok(Api(Arc::new(Inner {
             engine,
             options,
@@ -218,10 +219,11 @@ impl Api {
         decode::media_type(&head.headers).clone_into(&mut call.media_type);
         user_agent.clone_into(&mut call.user_agent);
         call.seat = Mutex::new(watch_seat);
-        let answered = self.perform(call, body, measure, trail).await;
+        let answered = self.perform(&mut call, body, measure, trail).await;
+        trail.admitted(&call);
         match answered {
-            Ok((answer, call)) => answer::respond(answer, call.form, &call.warnings()),
-            Err(error) => answer::refuse(&error, error_form, &[]),
+            Ok(answer) => answer::respond(answer, call.form, &call.warnings()),
+            Err(error) => answer::refuse(&error, error_form, &call.warnings()),
         }
     }
 
@@ -383,11 +385,11 @@ impl Api {
 
     async fn perform<B>(
         &self,
-        mut call: Call,
+        call: &mut Call,
         body: B,
         measure: &Measure,
         trail: &mut Trail<'_>,
-    ) -> Result<(Answer, Call), ApiError>
+    ) -> Result<Answer, ApiError>
     where
         B: HttpBody<Data = Bytes> + Send,
         B::Error: std::error::Error,
@@ -397,13 +399,12 @@ impl Api {
         let _room = inflight.room(length, &call.user).await;
         let _room = _room.inspect_err(|_| measure.dropped())?;
         call.body = decode::read(body).await?;
-        trail.sent(&call);
+        trail.sent(call);
         let engine = &self.0.engine;
         if call.resource.kind == "Binding" {
-            engine.bind_by_name(&mut call)?;
+            engine.bind_by_name(call)?;
         }
-        let answer = engine.perform(&call).await?;
-        Ok((answer, call))
+        engine.perform(call).await
     }
 }
 

@@ -14,6 +14,7 @@ use skerry_token::request::{BoundKind, Issuer, Request, RequestError};
 use skerry_token::verify::{Expected, Verified, verify};
 use skerry_token::{Keys, SigningKey, discovery};
 
+use crate::admission::Asked;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::engine::Engine;
@@ -199,13 +200,15 @@ impl Engine {
     }
 
     /// `serviceaccounts/token`: a new token.
-    pub(crate) fn token_request(&self, call: &Call) -> Result<Answer, ApiError> {
+    pub(crate) async fn token_request(&self, call: &Call) -> Result<Answer, ApiError> {
         let options = WriteOptions::parse(&call.query, "CreateOptions")?;
-        let object = call.object(&self.registry.types, options.field_validation)?;
+        let mut object = call.object(&self.registry.types, options.field_validation)?;
         let Some(tokens) = &self.tokens else {
             return Err(ApiError::not_served("serviceaccounts/token"));
         };
         self.restrict_node(call, Operation::Create(&object))?;
+        let asked = Asked::create(call, &call.info.name, &options);
+        self.pass(&asked, Some(&mut object)).await?;
         let request = Request::read(&object).map_err(|error| refused(&error))?;
         let info = &call.info;
         let account = self.must_read(&call.resource, &info.namespace, &info.name)?;
@@ -306,7 +309,7 @@ fn refused(error: &RequestError) -> ApiError {
             let mut refusal = ApiError::bad_request(other.to_string());
             if matches!(other, RequestError::Conflict { .. }) {
                 refusal.code = 409;
-                refusal.reason = "Conflict";
+                refusal.reason = "Conflict".into();
             }
             refusal
         }

@@ -154,6 +154,19 @@ pub fn apply(
     Ok(object)
 }
 
+/// What is wrong with the owners that an object says it has, if they are not as they should be.
+#[must_use]
+pub fn managers_fault(object: &Value) -> Option<String> {
+    let entries = match object.get("metadata")?.get("managedFields")? {
+        Value::Null => return None,
+        Value::Array(entries) => entries,
+        _ => return Some("managedFields is no list".to_owned()),
+    };
+    Managers::decode(entries)
+        .err()
+        .map(|error| error.to_string())
+}
+
 /// `new`, which is what `live` becomes by any other write than an apply, with its owners. Never
 /// fails: where owners cannot be told, they stay what they were.
 #[must_use]

@@ -4,8 +4,12 @@
 //! and accounts are read when an object that needs them comes. Invariant: what the server makes on
 //! its own behalf goes the same way.
 
+mod connections;
+mod hooks;
 mod quotas;
 mod security;
+
+pub(crate) use hooks::Asked;
 
 use std::time::Duration;
 

@@ -15,6 +15,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
 use crate::error::ApiError;
+use crate::limits::WARNINGS_RUNES_MAX;
 use crate::negotiate::{Encoding, Form};
 use pretty::Indenter;
 
@@ -108,7 +109,7 @@ pub(crate) fn refuse(error: &ApiError, form: Form, warnings: &[String]) -> Respo
 /// `299 - "text"` (RFC 7234, 5.5), without what would break a header.
 fn warning_header(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 8);
-    for c in text.chars().take(1024) {
+    for c in text.chars().take(WARNINGS_RUNES_MAX) {
         match c {
             '"' | '\\' => {
                 quoted.push('\\');

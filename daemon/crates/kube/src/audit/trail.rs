@@ -162,8 +162,11 @@ impl<'a> Trail<'a> {
         if let Some(open) = &mut self.open {
             let word = if decision.allowed { "allow" } else { "forbid" };
             let annotations = &mut open.event.annotations;
-            annotations.insert("authorization.k8s.io/decision", word.into());
-            annotations.insert("authorization.k8s.io/reason", decision.reason.clone());
+            annotations.insert("authorization.k8s.io/decision".into(), word.into());
+            annotations.insert(
+                "authorization.k8s.io/reason".into(),
+                decision.reason.clone(),
+            );
         }
     }
 
@@ -172,9 +175,21 @@ impl<'a> Trail<'a> {
         if let Some(open) = &mut self.open {
             if call.deprecation().is_some() {
                 let annotations = &mut open.event.annotations;
-                annotations.insert("k8s.io/deprecated", "true".into());
+                annotations.insert("k8s.io/deprecated".into(), "true".into());
             }
             objects::note_request(&mut open.event, open.recording, call);
+        }
+    }
+
+    /// Others who were asked have said something that is to be recorded.
+    pub(crate) fn admitted(&mut self, call: &Call) {
+        if let Some(open) = &mut self.open {
+            let has_bodies = open.recording.level >= Level::Request;
+            for (key, text, with_bodies) in call.annotations() {
+                if has_bodies || !with_bodies {
+                    open.event.annotations.entry(key.into()).or_insert(text);
+                }
+            }
         }
     }
 

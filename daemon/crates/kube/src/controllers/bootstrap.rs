@@ -28,11 +28,13 @@ impl Engine {
     pub(super) async fn make_missing(&self) -> Result<(), ApiError> {
         for name in NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
-            self.make("", "v1", "namespaces", "", namespace).await?;
+            self.make_first("", "v1", "namespaces", "", namespace)
+                .await?;
         }
         for class in priority::system_classes() {
             let group = "scheduling.k8s.io";
-            self.make(group, "v1", "priorityclasses", "", class).await?;
+            self.make_first(group, "v1", "priorityclasses", "", class)
+                .await?;
         }
         // One after the other, each would wait for the flash by itself.
         let wanted = stream::iter(skerry_rbac::bootstrap::bootstrap()).map(Ok);
@@ -50,11 +52,15 @@ impl Engine {
         let plural = format!("{}s", kind.to_lowercase());
         let namespace = object::namespace(&wanted).to_owned();
         let name = object::name(&wanted).to_owned();
-        let call = self.own_call("update", GROUP, "v1", &plural, &namespace, &name)?;
+        let mut call = self.own_call("update", GROUP, "v1", &plural, &namespace, &name)?;
+        call.is_exempt = true;
         let live = self.read(&call.resource, &namespace, &name)?;
         match reconcile(live.as_ref().map(|live| &live.object), &wanted) {
             Step::Nothing => Ok(()),
-            Step::Create(object) => self.make(GROUP, "v1", &plural, &namespace, object).await,
+            Step::Create(object) => {
+                self.make_first(GROUP, "v1", &plural, &namespace, object)
+                    .await
+            }
             Step::Update(object) => {
                 if let Some(live) = live {
                     self.replace(&call, &live, object, &own_options()).await?;
@@ -65,7 +71,8 @@ impl Engine {
                 let options = DeleteOptions::default();
                 self.delete_object(&call, &namespace, &name, &options)
                     .await?;
-                self.make(GROUP, "v1", &plural, &namespace, object).await
+                self.make_first(GROUP, "v1", &plural, &namespace, object)
+                    .await
             }
         }
     }
@@ -77,9 +84,29 @@ impl Engine {
         version: &str,
         plural: &str,
         namespace: &str,
-        mut object: Value,
+        object: Value,
     ) -> Result<(), ApiError> {
         let call = self.own_call("create", group, version, plural, namespace, "")?;
+        self.make_by(call, object).await
+    }
+
+    /// As [`Engine::make`], for what the server cannot start without: nobody else has a say in it.
+    pub(super) async fn make_first(
+        &self,
+        group: &str,
+        version: &str,
+        plural: &str,
+        namespace: &str,
+        object: Value,
+    ) -> Result<(), ApiError> {
+        let mut call = self.own_call("create", group, version, plural, namespace, "")?;
+        call.is_exempt = true;
+        self.make_by(call, object).await
+    }
+
+    async fn make_by(&self, call: Call, mut object: Value) -> Result<(), ApiError> {
+        let info = &call.info;
+        let (group, version, namespace) = (&info.group, &info.version, &info.namespace);
         let name = object::name(&object).to_owned();
         if self.read(&call.resource, namespace, &name)?.is_some() {
             return Ok(());
@@ -87,7 +114,7 @@ impl Engine {
         call::conform(&mut object, group, version, &call.resource.kind)?;
         if call.resource.namespaced {
             let metadata = object::metadata_mut(&mut object);
-            metadata.insert("namespace".into(), namespace.into());
+            metadata.insert("namespace".into(), namespace.as_str().into());
         }
         match self.create_object(&call, object, &own_options()).await {
             Ok(_) => Ok(()),

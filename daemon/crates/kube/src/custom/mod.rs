@@ -108,6 +108,14 @@ impl Customs {
         versions.find(|one| one.version == version).cloned()
     }
 
+    /// All versions that are served.
+    pub(crate) fn versions(&self, group: &str, plural: &str) -> Vec<Arc<Resource>> {
+        let entries = self.entries();
+        let entry = entries.get(&format!("{plural}.{group}"));
+        let all = entry.into_iter().flat_map(|entry| &entry.versions);
+        all.filter(|one| is_served(one)).cloned().collect()
+    }
+
     /// The version that objects are kept in.
     pub(crate) fn kept(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
         let entries = self.entries();

@@ -64,7 +64,7 @@ impl Custom {
             .unwrap_or(&self.definition.storage_version)
             .to_owned();
         let compiled = self.compiled(&version)?;
-        compiled.schema.prune(object);
+        compiled.schema.prune_stored(object);
         compiled.schema.default(object);
         Ok(())
     }

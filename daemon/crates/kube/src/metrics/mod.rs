@@ -16,6 +16,7 @@ pub(crate) use measured::{Measure, Measured};
 pub(crate) use read::{MEDIA_TYPE, Reading, slis};
 pub(crate) use requests::{EventCounter, Seen};
 
+use crate::webhooks::Observations;
 use objects::Objects;
 use requests::Requests;
 
@@ -32,6 +33,7 @@ pub(crate) struct Metrics {
     users: [Counter; USERS.len()],
     /// Audit events that were written.
     pub(crate) audit_events: Counter,
+    pub(crate) webhooks: Observations,
 }
 
 /// How often something was tried, and what came out.

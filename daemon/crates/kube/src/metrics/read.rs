@@ -139,6 +139,7 @@ impl Reading {
         let mut text = Text::default();
         build(&mut text);
         metrics.gauges(&mut text);
+        metrics.webhooks.write(&mut text);
         let counts = metrics.objects.counts(engine).await;
         let mut family = text.labelled(
             "apiserver_storage_objects",

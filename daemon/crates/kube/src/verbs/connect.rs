@@ -24,6 +24,7 @@ const ADDRESS_TYPES: [&str; 3] = ["InternalIP", "ExternalIP", "Hostname"];
 impl Engine {
     /// See the module.
     pub(crate) async fn connect(&self, call: &Call) -> Result<Answer, ApiError> {
+        self.admit_connection(call).await?;
         match (call.resource.kind.as_str(), call.info.subresource.as_str()) {
             ("Pod", "log") => self.log(call).await,
             ("Pod", "proxy") => self.proxy_to_pod(call).await,

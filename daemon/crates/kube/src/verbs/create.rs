@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::admission::Asked;
 use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
@@ -47,7 +48,18 @@ impl Engine {
         self.shape(call, &mut object)?;
         // Whoever sends an object owns its fields; what the server adds from here on nobody owns.
         self.note_manager(call, &mut object, None, options)?;
-        self.admit_new(call, &mut object).await?;
+        let asked_name = object::name(&object).to_owned();
+        let asked = Asked::create(call, &asked_name, options);
+        // As upstream shows it: what the server makes up of an object comes after.
+        for field in GIVEN {
+            object::metadata_mut(&mut object).remove(field);
+        }
+        if self.change_new(&asked, &mut object).await? {
+            place(call, &mut object)?;
+        }
+        self.bound_configurations(call, &object)?;
+        let makes_name = makes_name && object::name(&object).is_empty();
+        new_metadata(&mut object);
         kind::prepare_create(&call.resource, &mut object);
         certificates::fill(call, &mut object, None);
         self.refuse_escalation(call, &object, None)?;
@@ -65,6 +77,10 @@ impl Engine {
                 // Whatever the rules of a kind are: the name becomes part of a key.
                 .and_then(|()| registry::check_segment(&name))
                 .and_then(|()| self.admit_certificate(call, &object, None));
+            let valid = match valid {
+                Ok(()) => self.approve(&asked, Some(&object)).await,
+                refused => refused,
+            };
             if let Err(error) = valid {
                 self.give_back(claims).await;
                 return Err(error);
@@ -107,6 +123,9 @@ impl Engine {
         Ok(error)
     }
 }
+
+/// What an object is given when it is made.
+const GIVEN: [&str; 2] = ["uid", "creationTimestamp"];
 
 /// Puts an object where the path says, unless it says otherwise itself.
 pub(crate) fn place(call: &Call, object: &mut Value) -> Result<(), ApiError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::admission::Asked;
 use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
@@ -65,6 +66,30 @@ impl Engine {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<Deleted, ApiError> {
+        self.delete_or_mark(call, namespace, name, options, true)
+            .await
+    }
+
+    /// As [`Engine::delete_object`], of which nobody is asked what they think.
+    pub(crate) async fn delete_unasked(
+        &self,
+        call: &Call,
+        namespace: &str,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, ApiError> {
+        self.delete_or_mark(call, namespace, name, options, false)
+            .await
+    }
+
+    async fn delete_or_mark(
+        &self,
+        call: &Call,
+        namespace: &str,
+        name: &str,
+        options: &DeleteOptions,
+        is_asked: bool,
+    ) -> Result<Deleted, ApiError> {
         let about = registry::about(&call.resource, name);
         let key = registry::key(&call.resource, namespace, name);
         for _ in 0..CONFLICT_RETRIES_MAX {
@@ -73,7 +98,13 @@ impl Engine {
             self.restrict_node(call, Operation::Delete(&object))?;
             check_preconditions(call, name, &object, options)?;
             let before = object.clone();
-            if mark(call, &mut object, options) {
+            let goes = mark(call, &mut object, options);
+            // What is marked already, and stays as it is, was agreed to when it was marked.
+            if is_asked && (goes || object != before) {
+                let asked = Asked::delete(call, namespace, name, &before, options);
+                self.pass(&asked, None).await?;
+            }
+            if goes {
                 if options.dry_run {
                     return Ok(Deleted::Gone(object));
                 }

@@ -25,7 +25,7 @@ impl Engine {
         }
         let before = self.storage.view()?.revision();
         match self.dispatch(call).await {
-            Err(error) if tells_of_state(&error) && !call.is_newest() => {
+            Err(error) if tells_of_state(&error) && !call.is_newest() && !call.is_judged() => {
                 self.make_newest(call).await?;
                 if self.storage.view()?.revision() == before {
                     return Err(error);
@@ -75,7 +75,7 @@ impl Engine {
             ("binding", "create") => self.bind(call).await,
             ("eviction", "create") => self.evict(call).await,
             ("log" | "exec" | "attach" | "portforward" | "proxy", _) => self.connect(call).await,
-            ("token", "create") => self.token_request(call),
+            ("token", "create") => self.token_request(call).await,
             (sub, "update") if is_plain(sub) => self.update(call).await,
             (sub, "patch") if is_plain(sub) => self.patch(call).await,
             ("", "delete") => self.delete(call).await,

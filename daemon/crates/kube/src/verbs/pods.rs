@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use skerry_selector::labels::Selector;
 
+use crate::admission::Asked;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::engine::{self, Engine};
@@ -20,7 +21,9 @@ impl Engine {
     /// `binding`: the node that a pod is to run on.
     pub(crate) async fn bind(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
         let options = WriteOptions::parse(&call.query, "CreateOptions")?;
-        let binding = call.object(&self.registry.types, options.field_validation)?;
+        let mut binding = call.object(&self.registry.types, options.field_validation)?;
+        let asked = Asked::create(call, &call.info.name, &options);
+        self.pass(&asked, Some(&mut binding)).await?;
         let target = binding.pointer("/target/name").and_then(Value::as_str);
         let target = target.unwrap_or_default();
         if target.is_empty() {
@@ -94,7 +97,9 @@ impl Engine {
     /// `eviction`: a deletion that disruption budgets have a say in.
     pub(crate) async fn evict(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
         let options = WriteOptions::parse(&call.query, "CreateOptions")?;
-        let eviction = call.object(&self.registry.types, options.field_validation)?;
+        let mut eviction = call.object(&self.registry.types, options.field_validation)?;
+        let asked = Asked::create(call, &call.info.name, &options);
+        self.pass(&asked, Some(&mut eviction)).await?;
         let mut deletion = DeleteOptions::parse(&call.query, eviction.get("deleteOptions"))?;
         deletion.dry_run |= options.dry_run;
         let info = &call.info;
@@ -107,7 +112,8 @@ impl Engine {
             self.take_disruption(call, &pod.object, deletion.dry_run)
                 .await?;
         }
-        self.delete_object(call, &info.namespace, &info.name, &deletion)
+        // Whoever has a say in evictions has had it: that of a deletion is not asked for.
+        self.delete_unasked(call, &info.namespace, &info.name, &deletion)
             .await?;
         Ok(Answer::Object(201, success()))
     }

@@ -7,6 +7,7 @@ use skerry_merge::apply;
 use skerry_selector::labels::Selector;
 
 use super::patch::Patch;
+use crate::admission::Asked;
 use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
@@ -121,6 +122,13 @@ impl Engine {
             let cause = ("FieldValueInvalid".into(), message, "spec.replicas".into());
             return Err(ApiError::invalid(about, &[cause]));
         }
+        let mut wanted = wanted.clone();
+        let old = scale_of(&call.resource, &current.object);
+        let asked = Asked::update(call, &old, options);
+        self.pass(&asked, Some(&mut wanted)).await?;
+        let wanted = &wanted;
+        let replicas = wanted.pointer("/spec/replicas").and_then(Value::as_i64);
+        let replicas = replicas.unwrap_or(0).max(0);
         let mut next = current.object.clone();
         let path = replicas_of(&call.resource);
         set_at(&mut next, &path, replicas.into());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::admission::Asked;
 use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
@@ -70,14 +71,19 @@ impl Engine {
         let old = &current.object;
         let info = &call.info;
         check_uid(call, &next, old)?;
-        keep_metadata(&mut next, old);
-        kind::prepare_update(&call.resource, &info.subresource, &mut next, old);
-        certificates::fill(call, &mut next, Some(old));
-        self.refuse_escalation(call, &next, Some(old))?;
+        self.prepare(call, &mut next, current)?;
         self.restrict_node(call, Operation::Update(&next, old))?;
-        object::set_resource_version(&mut next, current.stored.revision);
         self.note_manager(call, &mut next, Some(old), options)?;
-        self.admit_changed(call, &mut next, old)?;
+        let asked = Asked::update(call, old, options);
+        // What others are asked about a Scale they have been asked when there was one.
+        let is_asked = info.subresource != "scale";
+        if !is_asked {
+            self.admit_changed(call, &mut next, old)?;
+        } else if self.change_next(&asked, &mut next).await? {
+            check_uid(call, &next, old)?;
+            self.prepare(call, &mut next, current)?;
+        }
+        self.bound_configurations(call, &next)?;
         let claims = self
             .give(call, &mut next, Some(old), options.dry_run)
             .await?;
@@ -85,6 +91,10 @@ impl Engine {
         let valid = valid
             .or_else(|error| options.unchecked.then_some(()).ok_or(error))
             .and_then(|()| self.admit_certificate(call, &next, Some(old)));
+        let valid = match valid {
+            Ok(()) if is_asked => self.approve(&asked, Some(&next)).await,
+            valid => valid,
+        };
         if let Err(error) = valid {
             self.give_back(claims).await;
             return Err(error);
@@ -142,6 +152,19 @@ impl Engine {
             false => self.give_back(claims).await,
         }
         Ok(stored.then_some(next))
+    }
+}
+
+impl Engine {
+    /// Gives another state what it has from the one before.
+    fn prepare(&self, call: &Call, next: &mut Value, current: &Kept) -> Result<(), ApiError> {
+        let old = &current.object;
+        keep_metadata(next, old);
+        kind::prepare_update(&call.resource, &call.info.subresource, next, old);
+        certificates::fill(call, next, Some(old));
+        self.refuse_escalation(call, next, Some(old))?;
+        object::set_resource_version(next, current.stored.revision);
+        Ok(())
     }
 }
 

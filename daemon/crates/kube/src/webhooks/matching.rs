@@ -1,0 +1,137 @@
+//! Whether a webhook wants to be asked about a request, and in which version of the object.
+//!
+//! Invariant: selectors that cannot be evaluated refuse only what the rules are about.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use skerry_selector::labels::Selector;
+
+use super::hook::{Hook, Subject};
+use crate::admission::Asked;
+use crate::engine::Engine;
+use crate::error::{About, ApiError};
+use crate::registry::{self, Resource};
+
+/// How a webhook is to be asked.
+pub(super) struct Invocation {
+    /// The resource that its rules name: another version of the same object, or the one itself.
+    pub(super) resource: Arc<Resource>,
+    pub(super) is_other: bool,
+}
+
+impl Engine {
+    /// How a webhook wants to be asked, if it does.
+    pub(super) fn invocation(
+        &self,
+        hook: &Hook,
+        asked: &Asked<'_>,
+        object: Option<&Value>,
+    ) -> Result<Option<Invocation>, ApiError> {
+        let by_namespace = self.in_namespaces(hook, asked, object);
+        if matches!(by_namespace, Ok(false)) {
+            return Ok(None);
+        }
+        let by_object = in_objects(hook, asked, object);
+        if matches!(by_object, Ok(false)) {
+            return Ok(None);
+        }
+        let Some(invocation) = self.by_rules(hook, asked) else {
+            return Ok(None);
+        };
+        by_namespace?;
+        by_object?;
+        match self.meets_conditions(hook, asked, &invocation, object)? {
+            true => Ok(Some(invocation)),
+            false => Ok(None),
+        }
+    }
+
+    fn by_rules(&self, hook: &Hook, asked: &Asked<'_>) -> Option<Invocation> {
+        let resource = &asked.call.resource;
+        let own = subject(asked, resource);
+        if hook.rules.iter().any(|rule| rule.matches(&own)) {
+            return Some(Invocation {
+                resource: Arc::clone(resource),
+                is_other: false,
+            });
+        }
+        if !hook.takes_equivalents || resource.storage_prefix.is_empty() {
+            return None;
+        }
+        // Objects that only another webhook can convert are shown as they are.
+        let converts = resource.custom.as_ref().is_none_or(|custom| !custom.asks());
+        let is_same = |other: &Arc<Resource>| {
+            converts
+                && (other.group != resource.group || other.version != resource.version)
+                && (asked.subresource().is_empty()
+                    || other.subresource(asked.subresource()).is_some())
+        };
+        let mut others = self.registry.versions_of(resource);
+        others.retain(is_same);
+        for rule in &hook.rules {
+            for other in &others {
+                if rule.matches(&subject(asked, other)) {
+                    return Some(Invocation {
+                        resource: Arc::clone(other),
+                        is_other: true,
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    fn in_namespaces(
+        &self,
+        hook: &Hook,
+        asked: &Asked<'_>,
+        object: Option<&Value>,
+    ) -> Result<bool, ApiError> {
+        if asked.namespace.is_empty() {
+            return Ok(true);
+        }
+        let selector = hook.namespaces.as_ref().map_err(ApiError::internal)?;
+        if selector.is_everything() {
+            return Ok(true);
+        }
+        if asked.is_namespace()
+            && asked.subresource().is_empty()
+            && let Some(namespace) = object
+        {
+            return Ok(selector.matches_object(namespace));
+        }
+        let resource = self.registry.find("", "v1", "namespaces");
+        let resource = resource.ok_or_else(ApiError::no_such_path)?;
+        registry::check_segment(asked.namespace)?;
+        match self.read(resource, "", asked.namespace)? {
+            Some(namespace) => Ok(selector.matches_object(&namespace.object)),
+            None => Err(ApiError::not_found(About {
+                group: "",
+                resource: "namespaces",
+                name: asked.namespace,
+            })),
+        }
+    }
+}
+
+fn subject<'a>(asked: &Asked<'a>, resource: &'a Resource) -> Subject<'a> {
+    Subject {
+        operation: asked.operation.word(),
+        group: &resource.group,
+        version: &resource.version,
+        resource: &resource.plural,
+        subresource: asked.subresource(),
+        is_cluster: asked.namespace.is_empty() || asked.is_namespace(),
+    }
+}
+
+fn in_objects(hook: &Hook, asked: &Asked<'_>, object: Option<&Value>) -> Result<bool, ApiError> {
+    let selector = hook.objects.as_ref().map_err(ApiError::internal)?;
+    let selects = |selector: &Selector, object: Option<&Value>| {
+        object.is_some_and(|object| {
+            object.get("metadata").is_some() && selector.matches_object(object)
+        })
+    };
+    Ok(selector.is_everything() || selects(selector, object) || selects(selector, asked.old))
+}
