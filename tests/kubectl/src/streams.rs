@@ -16,7 +16,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::Port;
 
-/// A connection on which many requests may be under way.
+/// A connection on which many requests may be under way. Clones are handles to the same one.
+#[derive(Clone)]
 pub struct Streams {
     send: SendRequest<Full<Bytes>>,
     authority: String,

@@ -206,25 +206,32 @@ async fn writers_that_are_too_many_are_sent_away_and_nobody_else_is() {
     })
     .unwrap();
 
+    // A level of its own: two of the 247 shares that there are then, of 600 seats.
+    let level = r#"{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"PriorityLevelConfiguration","metadata":{"name":"bots"},"spec":{"type":"Limited","limited":{"nominalConcurrencyShares":2,"borrowingLimitPercent":0,"limitResponse":{"type":"Reject"}}}}"#;
+    let schema = r#"{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"FlowSchema","metadata":{"name":"bots"},"spec":{"matchingPrecedence":50,"priorityLevelConfiguration":{"name":"bots"},"rules":[{"subjects":[{"kind":"ServiceAccount","serviceAccount":{"name":"bot","namespace":"default"}}],"resourceRules":[{"verbs":["create"],"apiGroups":["*"],"resources":["*"],"namespaces":["*"]}]}]}}"#;
+    servers.ok_with(&["create", "-f", "-"], &format!("{level}\n---\n{schema}"));
+    let current = "apiserver_flowcontrol_current_limit_seats{priority_level=\"bots\"} 5\n";
+    servers.until(0, &["get", "--raw=/metrics"], |ended| {
+        ended.out.contains(current)
+    });
+
     // Each says how much it will send, and then takes its time.
     let body = r#"{"metadata":{"generateName":"slow-"}}"#;
     let mut slow = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..5 {
         slow.push(bot.begin_post(maps, body.len()).await.unwrap());
     }
     let full = |text: &str| {
-        text.contains("apiserver_current_inflight_requests{request_kind=\"mutating\"} 200")
+        text.contains("apiserver_flowcontrol_current_executing_seats{priority_level=\"bots\",flow_schema=\"bots\"} 5")
+            && text.contains("apiserver_current_inflight_requests{request_kind=\"mutating\"} 5")
     };
     servers.until(0, &["get", "--raw=/metrics"], |ended| full(&ended.out));
     let refused = bot.post(maps, body).await.unwrap();
     assert_eq!(refused.status, 429, "{refused:?}");
     assert_eq!(refused.header("retry-after"), "1");
-    let status: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
-    assert_eq!(status["reason"], "TooManyRequests");
-    assert_eq!(
-        status["message"],
-        "Too many requests, please try again later."
-    );
+    let said = "Too many requests, please try again later.\n";
+    assert_eq!(refused.text(), said);
+    assert!(refused.header("content-type").starts_with("text/plain"));
 
     assert_eq!(bot.get(maps, &[]).await.unwrap().status, 200, "who reads");
     servers.ok(&["create", "configmap", "of-an-administrator"]);
@@ -234,6 +241,8 @@ async fn writers_that_are_too_many_are_sent_away_and_nobody_else_is() {
         text.contains("apiserver_request_terminations_total{verb=\"POST\""),
         "{text}"
     );
+    let rejected = r#"apiserver_flowcontrol_rejected_requests_total{priority_level="bots",flow_schema="bots",reason="concurrency-limit"} 1"#;
+    assert!(text.contains(rejected), "{text}");
 
     for one in slow {
         assert_eq!(one.finish(body).await.unwrap().status, 201);

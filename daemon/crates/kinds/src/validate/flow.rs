@@ -1,6 +1,6 @@
 //! What orders and bounds requests: flow schemas and priority levels.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::rules::{label, subdomain};
 use crate::error::Errors;
@@ -56,7 +56,41 @@ pub(super) fn schema(object: &Value, errors: &mut Errors) {
     for (i, rule) in list(&spec["rules"]).iter().enumerate() {
         self::rule(rule, &rules.index(i), errors);
     }
+    let name = text(&object["metadata"]["name"]);
+    if fixed_schema(name).is_some_and(|fixed| fixed != *spec) {
+        let message = format!("spec of '{name}' must equal the fixed value");
+        errors.invalid(&path, spec.clone(), message);
+    }
     conditions(object, errors);
+}
+
+/// What the schemas say that there always are.
+fn fixed_schema(name: &str) -> Option<Value> {
+    let (precedence, method, groups) = match name {
+        "exempt" => (1, None, &["system:masters"][..]),
+        "catch-all" => {
+            let groups = &["system:unauthenticated", "system:authenticated"][..];
+            (10_000, Some(json!({"type": "ByUser"})), groups)
+        }
+        _ => return None,
+    };
+    let subject = |name: &&str| json!({"kind": "Group", "group": {"name": name}});
+    let mut spec = json!({
+        "matchingPrecedence": precedence,
+        "priorityLevelConfiguration": {"name": name},
+        "rules": [{
+            "subjects": groups.iter().map(subject).collect::<Value>(),
+            "resourceRules": [{
+                "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"],
+                "clusterScope": true,
+            }],
+            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+        }],
+    });
+    if let Some(method) = method {
+        spec["distinguisherMethod"] = method;
+    }
+    Some(spec)
 }
 
 fn rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
@@ -239,6 +273,29 @@ pub(super) fn level(object: &Value, errors: &mut Errors) {
         }
         other => errors.not_supported(&at, other, &["Exempt", "Limited"]),
     }
+    let fixed = match text(&object["metadata"]["name"]) {
+        "exempt" => {
+            let exempt = &spec["exempt"];
+            Some((
+                json!({"type": "Exempt", "exempt": exempt}),
+                "exempt' except the 'spec.exempt' field",
+            ))
+        }
+        "catch-all" => {
+            let limited = json!({
+                "nominalConcurrencyShares": 5, "lendablePercent": 0,
+                "limitResponse": {"type": "Reject"},
+            });
+            Some((json!({"type": "Limited", "limited": limited}), "catch-all'"))
+        }
+        _ => None,
+    };
+    if let Some((fixed, what)) = fixed
+        && fixed != *spec
+    {
+        let message = format!("spec of '{what} must equal the fixed value");
+        errors.invalid(&path, spec.clone(), message);
+    }
     conditions(object, errors);
 }
 
@@ -373,6 +430,31 @@ mod tests {
         object["spec"] =
             json!({"matchingPrecedence": 5, "priorityLevelConfiguration": {"name": "b"}});
         assert_eq!(texts("FlowSchema", &object), [""; 0]);
+    }
+
+    #[test]
+    fn what_there_always_is_stays_as_it_is() {
+        let mut spec = super::fixed_schema("catch-all").unwrap();
+        let object = |spec: &Value| json!({"metadata": {"name": "catch-all"}, "spec": spec});
+        assert_eq!(texts("FlowSchema", &object(&spec)), [""; 0]);
+        spec["matchingPrecedence"] = 9999.into();
+        let found = texts("FlowSchema", &object(&spec));
+        assert_eq!(found.len(), 1);
+        let end = ": spec of 'catch-all' must equal the fixed value";
+        assert!(found[0].starts_with("spec: Invalid value: {") && found[0].ends_with(end));
+        let exempt = json!({"metadata": {"name": "exempt"}, "spec": {
+            "type": "Exempt", "exempt": {"nominalConcurrencyShares": 3, "lendablePercent": 50},
+        }});
+        assert_eq!(texts("PriorityLevelConfiguration", &exempt), [""; 0]);
+        let limited = json!({"limitResponse": {"type": "Reject"}});
+        let catch_all = json!({"metadata": {"name": "catch-all"}, "spec": {
+            "type": "Limited", "limited": limited,
+        }});
+        let found = texts("PriorityLevelConfiguration", &catch_all);
+        assert!(
+            found[0].ends_with("spec of 'catch-all' must equal the fixed value"),
+            "{found:?}"
+        );
     }
 
     #[test]
