@@ -12,6 +12,7 @@ mod kubeconfig;
 mod logging;
 mod member;
 mod membership;
+mod outgoing;
 mod panic_hook;
 mod server;
 mod service_manager;

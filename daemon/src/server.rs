@@ -148,6 +148,14 @@ fn start_serving(
 ) -> anyhow::Result<Serving> {
     let etcd_tls = member.pki.server_config_etcd()?;
     let api_tls = member.pki.server_config_api()?;
+    let callers = member.pki.callers()?;
+    let standing = move |chain: &[rustls::pki_types::CertificateDer<'_>]| {
+        let standing = callers.standing(chain);
+        skerry_listen::Standing {
+            user: standing.user,
+            front_proxy: standing.front_proxy,
+        }
+    };
     let auth = skerry_etcd::AuthOptions {
         tokens: settings.auth_token.clone(),
         ..skerry_etcd::AuthOptions::default()
@@ -185,6 +193,7 @@ fn start_serving(
             health: supervisor.health(),
             service_key: Some(std::fs::read_to_string(&service_key).with_context(place)?),
             audit: settings.audit.as_ref().map(start_audit).transpose()?,
+            outgoing: Some(Arc::new(crate::outgoing::Calls(Arc::clone(&member.pki)))),
             signer: Some(Arc::new(crate::certificates::Certificates(Arc::clone(
                 &member.pki,
             )))),
@@ -200,7 +209,7 @@ fn start_serving(
     tasks.spawn(etcd.serve_metrics(ports.metrics));
     tasks.spawn(skerry_listen::serve(
         ports.api,
-        Transport::Tls(Arc::new(move || Arc::clone(&api_tls))),
+        Transport::TlsOfTwo(Arc::new(move || Arc::clone(&api_tls)), Arc::new(standing)),
         api_port::ApiPort::new(supervisor, api),
         stop.clone(),
     ));

@@ -11,6 +11,7 @@ mod cluster;
 mod config;
 mod cron;
 mod device;
+mod extension;
 mod flow;
 mod network;
 mod pod;
@@ -107,6 +108,7 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => {
             flow::level(object, errors);
         }
+        ("apiregistration.k8s.io", "APIService") => extension::api_service(object, errors),
         ("resource.k8s.io", "DeviceClass") => device::class(object, errors),
         ("resource.k8s.io", "ResourceClaim") => device::claim(object, old, errors),
         ("resource.k8s.io", "ResourceClaimTemplate") => device::template(object, old, errors),
@@ -169,6 +171,9 @@ fn check_subresource(
         ("autoscaling", "HorizontalPodAutoscaler", "status") => status::autoscaler(new, errors),
         ("flowcontrol.apiserver.k8s.io", "FlowSchema" | "PriorityLevelConfiguration", "status") => {
             flow::conditions(new, errors)
+        }
+        ("apiregistration.k8s.io", "APIService", "status") => {
+            extension::api_service_status(new, errors);
         }
         ("", "ResourceQuota", "status") => quota::resource_quota_status(new, errors),
         ("", "ReplicationController", "status")

@@ -1,4 +1,4 @@
-//! Whether something listens at an address, and upstream's words where nothing does.
+//! Connecting to an address, and upstream's words where nothing listens there.
 //!
 //! Knows nothing about what would be said there.
 
@@ -14,9 +14,17 @@ use crate::limits::DIAL_TIME_MAX;
 /// # Errors
 /// Why not, as Go's `net` package puts it.
 pub(crate) async fn dial(host: &str, port: u16) -> Result<(), String> {
+    connect(host, port).await.map(drop)
+}
+
+/// Connects.
+///
+/// # Errors
+/// Why not, as Go's `net` package puts it.
+pub(crate) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     let connecting = TcpStream::connect((host, port));
     match tokio::time::timeout(DIAL_TIME_MAX, connecting).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(refused(host, port, &error)),
         Err(_) => Err(format!("dial tcp {}: i/o timeout", address(host, port))),
     }

@@ -17,6 +17,7 @@ use crate::frames::Frames;
 use crate::limits::{FRAMES_BYTES_MAX, FRAMES_MAX, RUNS_BYTES_MAX, RUNS_MAX};
 use crate::metrics::Metrics;
 use crate::object;
+use crate::proxy::Outgoing;
 use crate::registry::{self, Registry, Resource};
 use crate::roles::Roles;
 use crate::server::Options;
@@ -35,6 +36,8 @@ pub(crate) struct Engine {
     pub(crate) authority: String,
     /// Signs certificates, where this server may.
     pub(crate) signer: Option<Arc<dyn Signer>>,
+    /// Who this server is towards others.
+    pub(crate) outgoing: Option<Arc<dyn Outgoing>>,
     /// The addresses of Services.
     pub(crate) services: ServiceNetwork,
     /// The ports on nodes that Services may have.
@@ -84,6 +87,7 @@ impl Engine {
             tokens,
             authority: options.authority.clone(),
             signer: options.signer.clone(),
+            outgoing: options.outgoing.clone(),
             services: options.services,
             node_ports: options.node_ports,
             api_port: options.port,

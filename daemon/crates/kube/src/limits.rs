@@ -95,6 +95,27 @@ pub const REQUEST_PLACE_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long a connection to a node or a pod may take to be made.
 pub const DIAL_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// How long a TLS handshake with another server may take: Go's default.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of a proxied connection that one side is ahead of the other, besides the socket's.
+pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of an answer that another server may send over HTTP/2 before they are read.
+pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 256 << 10;
+
+/// Bytes that such a server may send on one connection.
+pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
+
+/// Bytes that are read of what another server says of an error: upstream's.
+pub const PROXY_ERROR_BYTES_MAX: usize = 2048;
+
+/// Connections that are something else than HTTP by now: exec, port-forward and the like.
+pub const TUNNELS_MAX: usize = 256;
+
+/// Bytes that each direction of one holds.
+pub const TUNNEL_BUFFER_BYTES: usize = 16 << 10;
+
 /// Kinds of requests that metrics tell apart.
 pub const METRIC_ROWS_MAX: usize = 1024;
 

@@ -27,11 +27,13 @@ use crate::inflight::Inflight;
 use crate::limits::QUERY_BYTES_MAX;
 use crate::metrics::{MEDIA_TYPE, Measure, Metrics, Reading, Seen, slis};
 use crate::negotiate::{Asked, Form, negotiate};
+use crate::proxy::{Inbound, Outgoing};
 use crate::query::Query;
 use crate::route::{RequestInfo, route};
 use crate::services::{NodePorts, ServiceNetwork};
 use crate::storage::{Datastore, Storage};
 use crate::tokens::{ServiceKeyError, Tokens};
+use crate::verbs::connect::is_connect;
 use crate::{controllers, decode, flow, health, openapi, registry, roles, user, webhooks};
 
 /// What can be set.
@@ -49,6 +51,8 @@ pub struct Options {
     pub service_key: Option<String>,
     /// Signs what certificate requests ask for; none is signed without it.
     pub signer: Option<Arc<dyn Signer>>,
+    /// Who this server is towards others; nobody is called without it.
+    pub outgoing: Option<Arc<dyn Outgoing>>,
     /// Certificates, as PEM, that this server's own is verified with.
     pub authority: String,
     /// Bytes that the whole server may use; how many requests may be under way follows from it.
@@ -111,10 +115,12 @@ impl Api {
     /// Answers one request.
     pub async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Body>
     where
-        B: HttpBody<Data = Bytes> + Send + Unpin,
-        B::Error: std::error::Error,
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync,
     {
-        let (head, mut body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        // Whoever passes it on takes it.
+        let mut body = Some(body);
         let mut measure = Measure::new(&self.0.metrics);
         let mut trail = Trail::begin(self.0.options.audit.as_ref(), peer, &head);
         let answered = self.answer_to(peer, &head, &mut body, &mut measure, &mut trail);
@@ -124,7 +130,9 @@ impl Api {
             true => gzip::offer(response).await,
             false => response,
         };
-        decode::drain(&mut body).await;
+        if let Some(body) = &mut body {
+            decode::drain(body).await;
+        }
         measure.sending(response)
     }
 
@@ -132,13 +140,13 @@ impl Api {
         &self,
         peer: &Peer,
         head: &Parts,
-        body: &mut B,
+        body: &mut Option<B>,
         measure: &mut Measure,
         trail: &mut Trail<'_>,
     ) -> Response<Body>
     where
-        B: HttpBody<Data = Bytes> + Send + Unpin,
-        B::Error: std::error::Error,
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync,
     {
         let text = head.uri.query().unwrap_or_default();
         if text.len() > QUERY_BYTES_MAX {
@@ -219,6 +227,13 @@ impl Api {
         decode::media_type(&head.headers).clone_into(&mut call.media_type);
         user_agent.clone_into(&mut call.user_agent);
         call.seat = Mutex::new(watch_seat);
+        if is_connect(&call) {
+            let asked = Inbound::new(peer, head, body.take());
+            let connected = self.0.engine.connect(&call, asked).await;
+            trail.admitted(&call);
+            return connected
+                .unwrap_or_else(|error| answer::refuse(&error, error_form, &call.warnings()));
+        }
         let answered = self.perform(&mut call, body, measure, trail).await;
         trail.admitted(&call);
         match answered {
@@ -386,19 +401,21 @@ impl Api {
     async fn perform<B>(
         &self,
         call: &mut Call,
-        body: B,
+        body: &mut Option<B>,
         measure: &Measure,
         trail: &mut Trail<'_>,
     ) -> Result<Answer, ApiError>
     where
-        B: HttpBody<Data = Bytes> + Send,
+        B: HttpBody<Data = Bytes> + Send + Unpin,
         B::Error: std::error::Error,
     {
         let inflight = &self.0.inflight;
-        let length = body.size_hint().exact();
+        let length = body.as_ref().and_then(|body| body.size_hint().exact());
         let _room = inflight.room(length, &call.user).await;
         let _room = _room.inspect_err(|_| measure.dropped())?;
-        call.body = decode::read(body).await?;
+        if let Some(body) = body {
+            call.body = decode::read(body).await?;
+        }
         trail.sent(call);
         let engine = &self.0.engine;
         if call.resource.kind == "Binding" {

@@ -38,6 +38,7 @@ pub(crate) fn options(health: skerry_health::Health) -> Options {
         server_address: "127.0.0.1:6443".into(),
         service_key: None,
         signer: None,
+        outgoing: None,
         authority: String::new(),
         memory_budget: 64 << 20,
         health,

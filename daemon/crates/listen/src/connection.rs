@@ -55,7 +55,7 @@ pub(crate) async fn run<H: Handler>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%address, %error, "cannot set TCP_NODELAY");
     }
-    match transport {
+    match &transport {
         Transport::Plaintext => {
             let version = tokio::time::timeout(HANDSHAKE_TIME_MAX, plaintext_version(&stream));
             let version = tokio::select! {
@@ -70,8 +70,13 @@ pub(crate) async fn run<H: Handler>(
             let peer = Peer::new(address, None);
             converse(stream, version, peer, handler, stop, member).await;
         }
-        Transport::Tls(config) => {
-            let accept = TlsAcceptor::from(config()).accept(stream);
+        Transport::Tls(_) | Transport::TlsOfTwo(..) => {
+            let (config, standing) = match &transport {
+                Transport::TlsOfTwo(config, standing) => (config(), Some(standing)),
+                Transport::Tls(config) => (config(), None),
+                Transport::Plaintext => return,
+            };
+            let accept = TlsAcceptor::from(config).accept(stream);
             let accepted = tokio::select! {
                 accepted = tokio::time::timeout(HANDSHAKE_TIME_MAX, accept) => accepted,
                 () = handshake.asked_to_leave() => return,
@@ -94,7 +99,11 @@ pub(crate) async fn run<H: Handler>(
                 Some(b"h2") => Version::Two,
                 _ => Version::One,
             };
-            let peer = Peer::new(address, session.peer_certificates());
+            let chain = session.peer_certificates();
+            let peer = match standing {
+                Some(standing) => Peer::standing(address, chain, |chain| standing(chain)),
+                None => Peer::new(address, chain),
+            };
             converse(stream, version, peer, handler, stop, member).await;
         }
     }
@@ -175,7 +184,8 @@ async fn converse<S, H>(
                 .timer(TokioTimer::new())
                 .header_read_timeout(HTTP1_HEADER_TIME_MAX)
                 .max_buf_size(HTTP1_BUFFER_BYTES_MAX)
-                .serve_connection(stream, service);
+                .serve_connection(stream, service)
+                .with_upgrades();
             until_stopped(connection, sending, stop, &member, |connection| {
                 connection.graceful_shutdown()
             })

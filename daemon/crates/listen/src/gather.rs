@@ -26,6 +26,8 @@ struct Held<S> {
     taken: usize,
     /// The stream has taken bytes and may not have sent them.
     unsent: bool,
+    /// No turns end any more: what is flushed is sent at once.
+    direct: bool,
 }
 
 /// Makes a stream one that gathers.
@@ -35,6 +37,7 @@ pub(crate) fn gather<S>(stream: S) -> (Gathered<S>, Sending<S>) {
         gathered: Vec::new(),
         taken: 0,
         unsent: false,
+        direct: false,
     }));
     (Gathered(Arc::clone(&held)), Sending(held))
 }
@@ -48,6 +51,13 @@ impl<S: AsyncWrite + Unpin> Sending<S> {
     /// wrong is told by the next write.
     pub(crate) fn send(&self, cx: &mut Context<'_>) {
         let _ = lock(&self.0).poll_send(cx);
+    }
+}
+
+/// Another protocol may go on with the stream (an upgrade): nobody ends turns then.
+impl<S> Drop for Sending<S> {
+    fn drop(&mut self) {
+        lock(&self.0).direct = true;
     }
 }
 
@@ -119,9 +129,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
         true
     }
 
-    /// Done at once: the turn's end sends it.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// Done at once while there are turns: their end sends it.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut held = lock(&self.0);
+        match held.direct {
+            true => held.poll_send(cx),
+            false => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -164,6 +178,19 @@ mod tests {
         let (written, count) = tokio::join!(writer, theirs.read_to_end(&mut read));
         written.unwrap();
         assert_eq!((count.unwrap(), read), (expected.len(), expected));
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_after_the_last_turn_is_sent_when_it_is_flushed() {
+        let (ours, mut theirs) = tokio::io::duplex(100);
+        let (mut gathered, sending) = gather(ours);
+        gathered.write_all(b"one").await.unwrap();
+        drop(sending);
+        gathered.write_all(b"two").await.unwrap();
+        gathered.flush().await.unwrap();
+        let mut read = [0; 6];
+        theirs.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"onetwo");
     }
 
     #[tokio::test]

@@ -22,9 +22,9 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tokio::net::{TcpListener, TcpStream};
 
-pub use peer::Peer;
+pub use peer::{Peer, Standing};
 pub use stop::Stop;
-pub use transport::Transport;
+pub use transport::{Standings, Transport};
 
 use crate::crowd::{Crowd, Member};
 use crate::limits::{CONNECTIONS_MAX, HANDSHAKES_MAX, SHUTDOWN_TIME_MAX};

@@ -14,6 +14,8 @@ pub struct Peer {
     pub common_name: Option<String>,
     /// Organizations of that certificate.
     pub organizations: Vec<String>,
+    /// Common name of a certificate of those that may say for whom they ask.
+    pub front_proxy: Option<String>,
 }
 
 impl Peer {
@@ -27,6 +29,22 @@ impl Peer {
             address,
             common_name: names.common_name,
             organizations: names.organizations,
+            front_proxy: None,
+        }
+    }
+
+    /// As [`Peer::new`], where the certificate may be of one authority, of the other, or of both.
+    pub(crate) fn standing(
+        address: SocketAddr,
+        chain: Option<&[CertificateDer<'_>]>,
+        standing: impl FnOnce(&[CertificateDer<'_>]) -> Standing,
+    ) -> Peer {
+        let peer = Peer::new(address, chain);
+        let Standing { user, front_proxy } = chain.map(standing).unwrap_or_default();
+        let proxy = peer.common_name.clone().filter(|_| front_proxy);
+        Peer {
+            front_proxy: proxy,
+            ..if user { peer } else { peer.without_name() }
         }
     }
 
@@ -37,8 +55,18 @@ impl Peer {
             address: self.address,
             common_name: None,
             organizations: Vec::new(),
+            front_proxy: None,
         }
     }
+}
+
+/// What a certificate lets its holder be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The user that it names.
+    pub user: bool,
+    /// Somebody who says in each request for whom it asks.
+    pub front_proxy: bool,
 }
 
 /// What the subject of a certificate says.

@@ -20,6 +20,9 @@ use crate::identity::San;
 use crate::limits::{LEAF_LIFE_SECONDS, LEAF_RENEW_SECONDS};
 use crate::{Clock, Identity, PkiError, file};
 
+/// The name of the API server towards extension servers: K3s's.
+pub const FRONT_PROXY: &str = "system:auth-proxy";
+
 /// One of this node's certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaf {
@@ -27,6 +30,10 @@ pub enum Leaf {
     ApiServer,
     /// The administrator's, for the kubeconfig: it may do everything.
     Admin,
+    /// Of the API server where it calls kubelets.
+    ApiServerClient,
+    /// Of the API server where it passes on to extension servers what clients ask.
+    FrontProxy,
     /// Of the etcd API, on 2379. Signed by `etcd/server-ca`, as its clients' are.
     EtcdServer,
     /// Of a client of the etcd API.
@@ -45,9 +52,11 @@ pub(crate) struct Wanted {
 
 impl Leaf {
     /// All of them.
-    pub const ALL: [Leaf; 5] = [
+    pub const ALL: [Leaf; 7] = [
         Leaf::ApiServer,
         Leaf::Admin,
+        Leaf::ApiServerClient,
+        Leaf::FrontProxy,
         Leaf::EtcdServer,
         Leaf::EtcdClient,
         Leaf::EtcdPeer,
@@ -57,6 +66,8 @@ impl Leaf {
         match self {
             Leaf::ApiServer => "serving-kube-apiserver",
             Leaf::Admin => "client-admin",
+            Leaf::ApiServerClient => "client-kube-apiserver",
+            Leaf::FrontProxy => "client-auth-proxy",
             Leaf::EtcdServer => "etcd/server-client",
             Leaf::EtcdClient => "etcd/client",
             Leaf::EtcdPeer => "etcd/peer-server-client",
@@ -76,7 +87,8 @@ impl Leaf {
     pub(crate) fn authority(self) -> Authority {
         match self {
             Leaf::ApiServer => Authority::Server,
-            Leaf::Admin => Authority::Client,
+            Leaf::Admin | Leaf::ApiServerClient => Authority::Client,
+            Leaf::FrontProxy => Authority::RequestHeader,
             Leaf::EtcdServer | Leaf::EtcdClient => Authority::EtcdServer,
             Leaf::EtcdPeer => Authority::EtcdPeer,
         }
@@ -86,6 +98,8 @@ impl Leaf {
         let (common_name, organization) = match self {
             Leaf::ApiServer => ("kube-apiserver", None),
             Leaf::Admin => ("system:admin", Some("system:masters")),
+            Leaf::ApiServerClient => ("system:apiserver", Some("system:masters")),
+            Leaf::FrontProxy => (FRONT_PROXY, None),
             Leaf::EtcdServer => ("etcd-server", None),
             Leaf::EtcdClient => ("etcd-client", None),
             Leaf::EtcdPeer => ("etcd-peer", None),
@@ -93,7 +107,9 @@ impl Leaf {
         let sans = match self {
             Leaf::ApiServer => identity.api_sans(),
             Leaf::EtcdServer | Leaf::EtcdPeer => identity.node_sans(),
-            Leaf::Admin | Leaf::EtcdClient => BTreeSet::new(),
+            Leaf::Admin | Leaf::ApiServerClient | Leaf::FrontProxy | Leaf::EtcdClient => {
+                BTreeSet::new()
+            }
         };
         Wanted {
             common_name,

@@ -11,6 +11,8 @@
 //! tls/service.key                    signs service account tokens (ECDSA P-256, PKCS#8)
 //! tls/serving-kube-apiserver.{crt,key}
 //! tls/client-admin.{crt,key}         CN=system:admin, O=system:masters
+//! tls/client-kube-apiserver.{crt,key} CN=system:apiserver, O=system:masters, towards kubelets
+//! tls/client-auth-proxy.{crt,key}    CN=system:auth-proxy, towards extension API servers
 //! tls/etcd/server-ca.{crt,key}       signs the etcd API (2379) and its clients
 //! tls/etcd/peer-ca.{crt,key}         signs the members (2380)
 //! tls/etcd/server-client.{crt,key}
@@ -24,6 +26,7 @@
 mod authority;
 mod authority_files;
 mod ca_hash;
+mod callers;
 mod clock;
 mod error;
 mod examine;
@@ -47,15 +50,16 @@ mod usage;
 pub use authority::Authority;
 pub use authority_files::{AuthorityFile, AuthorityFiles};
 pub use ca_hash::CaHash;
+pub use callers::{CallersOfApi, Standing};
 pub use clock::{CLOCK_FLOOR, Clock};
 pub use error::{KubeconfigError, PkiError, TokenError, TokenFileError};
 pub use identity::Identity;
 pub use issue::{IssueError, examine_certificates};
 pub use kubeconfig::{Kubeconfig, write_kubeconfig};
-pub use leaf::Leaf;
+pub use leaf::{FRONT_PROXY, Leaf};
 pub use live::LiveCertificate;
 pub use pki::Pki;
 pub use signing_request::{RequestError, SigningRequest};
-pub use tls::{client_config_trusting, client_config_unverified};
+pub use tls::{Trust, client_config_trusting, client_config_unverified};
 pub use token::{Password, Token};
 pub use token_file::{TokenFile, read_token_file};

@@ -20,6 +20,8 @@ pub const NODE_NAME_BYTES_MAX: usize = 253;
 pub const TLS_SANS_MAX: usize = 128;
 /// TLS sessions that a listener keeps for resumption.
 pub const TLS_SESSIONS_MAX: usize = 256;
+/// TLS sessions that a caller of one other server keeps for resumption.
+pub const CLIENT_SESSIONS_MAX: usize = 8;
 /// How far in the past a certificate for somebody else begins, in seconds, for clocks that lag.
 pub const BACKDATE_SECONDS: u64 = 300;
 /// Lives shorter than this are not shortened by the above, in seconds.

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::authority::{Authorities, Authority, LoadedAuthority, make_folders};
+use crate::callers::CallersOfApi;
 use crate::examine;
 use crate::leaf::{self, Leaf};
-use crate::tls::{self, Callers};
+use crate::tls::{self, Callers, Trust};
 use crate::{AuthorityFiles, CaHash, Clock, Identity, LiveCertificate, PkiError};
+
+/// How many certificates a node has.
+const LEAVES: usize = Leaf::ALL.len();
 
 /// The authorities of the cluster and the certificates of this node.
 pub struct Pki {
@@ -18,7 +22,7 @@ pub struct Pki {
     identity: Identity,
     clock: Arc<Clock>,
     authorities: Authorities,
-    leaves: [Arc<LiveCertificate>; 5],
+    leaves: [Arc<LiveCertificate>; LEAVES],
     ca_hash: CaHash,
 }
 
@@ -61,7 +65,7 @@ impl Pki {
                 LiveCertificate::new(&issued).map_err(|error| unusable(&tls, leaf, &error))?,
             ));
         }
-        let Ok(leaves) = <[Arc<LiveCertificate>; 5]>::try_from(leaves) else {
+        let Ok(leaves) = <[Arc<LiveCertificate>; LEAVES]>::try_from(leaves) else {
             unreachable!("one was pushed for each of Leaf::ALL");
         };
         let bundle = &authorities.get(Authority::Server).pem;
@@ -151,15 +155,41 @@ impl Pki {
         )
     }
 
-    /// 6443: HTTP; callers may show a certificate of the client CA.
+    /// 6443: HTTP; callers may show a certificate of the client CA, or of the request-header CA.
     pub fn server_config_api(&self) -> Result<Arc<ServerConfig>, PkiError> {
-        self.server_config(
-            "6443",
-            Leaf::ApiServer,
-            Authority::Client,
-            Callers::Anyone,
-            true,
-        )
+        let live = Arc::clone(self.live(Leaf::ApiServer));
+        let callers = self.callers()?;
+        tls::server_config_for("6443", live, Arc::new(callers), &self.clock)
+    }
+
+    /// Tells whose authority has signed what callers of 6443 show.
+    pub fn callers(&self) -> Result<CallersOfApi, PkiError> {
+        let client = self.authorities.get(Authority::Client).anchor();
+        let front_proxy = self.authorities.get(Authority::RequestHeader).anchor();
+        CallersOfApi::new("6443", client, front_proxy, &self.clock)
+    }
+
+    /// The certificate of an authority, as PEM: what others check this cluster's callers with.
+    pub fn authority_pem(&self, authority: Authority) -> &str {
+        &self.authorities.get(authority).pem
+    }
+
+    /// For calls to a kubelet, whose certificate the cluster's authority has signed.
+    pub fn client_config_kubelet(&self) -> Result<Arc<ClientConfig>, PkiError> {
+        let live = Arc::clone(self.live(Leaf::ApiServerClient));
+        let anchor = self.authorities.get(Authority::Server).anchor();
+        tls::named_client_config("kubelets", Some(live), anchor, &self.clock)
+    }
+
+    /// For calls to servers that somebody else runs; as the front proxy, where it is one that
+    /// extends the API.
+    pub fn client_config_of(
+        &self,
+        trust: &Trust<'_>,
+        as_front_proxy: bool,
+    ) -> Result<Arc<ClientConfig>, PkiError> {
+        let shown = as_front_proxy.then(|| Arc::clone(self.live(Leaf::FrontProxy)));
+        tls::client_config_of("another server", shown, trust, &self.clock)
     }
 
     /// 2379: HTTP; callers must show a certificate of `etcd/server-ca`.

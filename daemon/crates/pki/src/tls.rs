@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
@@ -14,9 +14,10 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
     SignatureScheme,
 };
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::limits::TLS_SESSIONS_MAX;
+use crate::limits::{CLIENT_SESSIONS_MAX, TLS_SESSIONS_MAX};
 use crate::{Clock, LiveCertificate, PkiError};
 
 /// Whether a listener lets callers in that show no certificate.
@@ -48,7 +49,7 @@ fn roots(
     Ok(Arc::new(roots))
 }
 
-fn client_verifier(
+pub(crate) fn client_verifier(
     port: &'static str,
     anchor: &CertificateDer<'static>,
     callers: Callers,
@@ -74,16 +75,38 @@ pub(crate) fn server_config(
     clock: &Arc<Clock>,
 ) -> Result<Arc<ServerConfig>, PkiError> {
     let verifier = client_verifier(port, anchor, callers)?;
+    let mut config = server_config_with(port, certificate, verifier, clock)?;
+    if http {
+        config.alpn_protocols = http_protocols();
+    }
+    Ok(Arc::new(config))
+}
+
+/// A listener of HTTP that lets in whom `callers` knows, and whoever shows no certificate.
+pub(crate) fn server_config_for(
+    port: &'static str,
+    certificate: Arc<LiveCertificate>,
+    callers: Arc<dyn ClientCertVerifier>,
+    clock: &Arc<Clock>,
+) -> Result<Arc<ServerConfig>, PkiError> {
+    let mut config = server_config_with(port, certificate, callers, clock)?;
+    config.alpn_protocols = http_protocols();
+    Ok(Arc::new(config))
+}
+
+fn server_config_with(
+    port: &'static str,
+    certificate: Arc<LiveCertificate>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    clock: &Arc<Clock>,
+) -> Result<ServerConfig, PkiError> {
     let mut config = ServerConfig::builder_with_details(provider(), Arc::clone(clock) as _)
         .with_safe_default_protocol_versions()
         .map_err(|source| PkiError::Tls { port, source })?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(certificate);
     config.session_storage = ServerSessionMemoryCache::new(TLS_SESSIONS_MAX);
-    if http {
-        config.alpn_protocols = http_protocols();
-    }
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 fn client_config(
@@ -144,6 +167,49 @@ pub(crate) fn peer_client_config(
         Some(certificate),
         clock,
     )?))
+}
+
+/// Whom a caller takes for the server it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust<'a> {
+    /// Who shows a certificate that one of these, as PEM, has signed.
+    Bundle(&'a [u8]),
+    /// Anyone: it was asked for.
+    Anyone,
+}
+
+/// A caller of HTTP servers that somebody else runs.
+pub(crate) fn client_config_of(
+    port: &'static str,
+    shown: Option<Arc<LiveCertificate>>,
+    trust: &Trust<'_>,
+    clock: &Arc<Clock>,
+) -> Result<Arc<ClientConfig>, PkiError> {
+    let verifier: Arc<dyn ServerCertVerifier> = match trust {
+        Trust::Anyone => Arc::new(Anyone(provider())),
+        Trust::Bundle(pem) => {
+            let failed = |reason: String| PkiError::Verifier { port, reason };
+            let mut roots = RootCertStore::empty();
+            for root in CertificateDer::pem_slice_iter(pem) {
+                let root = root.map_err(|error| failed(error.to_string()))?;
+                roots
+                    .add(root)
+                    .map_err(|source| PkiError::Tls { port, source })?;
+            }
+            if roots.is_empty() {
+                let reason = "unable to load root certificates: no certificates in the bundle";
+                return Err(failed(reason.to_owned()));
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+                .build()
+                .map_err(|error| failed(error.to_string()))?
+        }
+    };
+    let shown = shown.map(|live| live as Arc<dyn ResolvesClientCert>);
+    let mut config = client_config(port, verifier, shown, clock)?;
+    config.resumption = Resumption::in_memory_sessions(CLIENT_SESSIONS_MAX);
+    config.alpn_protocols = http_protocols();
+    Ok(Arc::new(config))
 }
 
 /// For a server that joins: HTTP/1.1 to servers of `anchor`, the certificate that the token's

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
 
 use crate::error::ApiError;
 use crate::metrics::Measured;
@@ -23,6 +24,8 @@ pub enum Body {
     Full(Bytes),
     /// What is made while it is sent.
     Parts(Streamed),
+    /// What another server sends.
+    Passed(Incoming),
     /// What is counted once it was sent.
     Measured(Box<Measured>),
 }
@@ -57,6 +60,9 @@ impl HttpBody for Body {
                 .as_mut()
                 .poll_next(cx)
                 .map(|next| next.map(|part| part.map(Frame::data))),
+            Body::Passed(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(ApiError::internal))),
             Body::Measured(measured) => measured.poll_frame(cx),
         }
     }
@@ -65,6 +71,7 @@ impl HttpBody for Body {
         match self {
             Body::Empty => true,
             Body::Full(_) | Body::Parts(_) => false,
+            Body::Passed(body) => body.is_end_stream(),
             Body::Measured(measured) => measured.is_end_stream(),
         }
     }
@@ -74,6 +81,7 @@ impl HttpBody for Body {
             Body::Empty => SizeHint::with_exact(0),
             Body::Full(content) => SizeHint::with_exact(content.len() as u64),
             Body::Parts(_) => SizeHint::default(),
+            Body::Passed(body) => body.size_hint(),
             Body::Measured(measured) => measured.size_hint(),
         }
     }

@@ -33,8 +33,6 @@ pub(crate) enum Answer {
     Stream(&'static str, body::Parts),
     /// Bytes of another kind.
     Raw(&'static str, Bytes),
-    /// There is nothing to read, which is no error.
-    Nothing,
 }
 
 /// Makes a response of an answer.
@@ -59,7 +57,6 @@ pub(crate) fn respond(answer: Answer, form: Form, warnings: &[String]) -> Respon
         Answer::Events(parts) => (200, "application/json", Body::parts(parts)),
         Answer::Stream(content_type, parts) => (200, content_type, Body::parts(parts)),
         Answer::Raw(content_type, content) => (200, content_type, Body::Full(content)),
-        Answer::Nothing => (204, "text/plain", Body::Empty),
     };
     let mut response = Response::new(body);
     *response.status_mut() =

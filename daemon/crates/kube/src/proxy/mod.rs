@@ -1,6 +1,30 @@
 //! Speaking to other servers on a client's behalf: where they are, and what passes in between.
 //!
-//! Knows nothing about why: verbs, aggregation and webhooks say who is to be reached.
+//! ```text
+//! resolve ── upstream (dial, TLS, HTTP/1.1 or 2) ── head ── pass ── tunnel (after an upgrade)
+//! ```
+//!
+//! Knows nothing about why: verbs, aggregation and webhooks say who is to be reached. Invariant:
+//! nothing that passes is held whole, and no credential of a client goes beyond this server.
 
-#[allow(dead_code, reason = "aggregation and webhooks come next")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "aggregation and webhooks come next"
+)]
+
+mod error;
+mod head;
+mod inbound;
+mod outgoing;
+mod pass;
 pub(crate) mod resolve;
+mod tunnel;
+mod upstream;
+
+pub(crate) use error::ProxyError;
+pub(crate) use head::{as_user, path_escaped, query_escaped};
+pub(crate) use inbound::Inbound;
+pub use outgoing::{Outgoing, Trust};
+pub(crate) use pass::Passing;
+pub(crate) use upstream::{Tls, Upstream};

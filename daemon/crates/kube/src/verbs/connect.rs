@@ -1,18 +1,20 @@
-//! log, exec, attach, port-forward and the proxies: up to the point where a node, a pod or a
-//! Service would have to be talked to, which this server does not do.
+//! log, exec, attach, port-forward and the proxies: passed on to kubelets, pods and endpoints.
 //!
-//! Errors and their order are upstream's, up to what comes of a connection. Invariant: nothing is
-//! sent to anybody: a connection is made to see whether one could be, and closed.
+//! Errors and their order are upstream's. Knows nothing about how bytes get there. Invariant: no
+//! credential of a client goes along; kubelets see this server's own certificate.
 
 use std::sync::Arc;
 
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::Value;
 
-use crate::answer::Answer;
+use crate::answer::Body;
 use crate::call::Call;
-use crate::dial::dial;
 use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::limits::PROXY_ERROR_BYTES_MAX as ERROR_BYTES_MAX;
+use crate::proxy::resolve::Destination;
+use crate::proxy::{Inbound, ProxyError, Tls, Trust, Upstream, path_escaped, query_escaped};
 use crate::registry;
 
 /// Where a kubelet listens that does not say.
@@ -21,16 +23,40 @@ const KUBELET_PORT: u16 = 10250;
 /// The addresses of a node that are tried, the best first: K3s's order.
 const ADDRESS_TYPES: [&str; 3] = ["InternalIP", "ExternalIP", "Hostname"];
 
+/// What goes on to a kubelet of what is asked of a log.
+const LOG_PARAMETERS: [&str; 8] = [
+    "follow",
+    "previous",
+    "sinceSeconds",
+    "sinceTime",
+    "timestamps",
+    "tailLines",
+    "limitBytes",
+    "stream",
+];
+
+/// Whether a call is one of these.
+pub(crate) fn is_connect(call: &Call) -> bool {
+    matches!(
+        call.info.subresource.as_str(),
+        "log" | "exec" | "attach" | "portforward" | "proxy"
+    )
+}
+
 impl Engine {
     /// See the module.
-    pub(crate) async fn connect(&self, call: &Call) -> Result<Answer, ApiError> {
+    pub(crate) async fn connect(
+        &self,
+        call: &Call,
+        asked: Inbound,
+    ) -> Result<Response<Body>, ApiError> {
         self.admit_connection(call).await?;
         match (call.resource.kind.as_str(), call.info.subresource.as_str()) {
-            ("Pod", "log") => self.log(call).await,
-            ("Pod", "proxy") => self.proxy_to_pod(call).await,
-            ("Pod", subresource) => self.stream(call, subresource).await,
-            ("Service", _) => self.proxy_to_service(call).await,
-            _ => self.proxy_to_node(call).await,
+            ("Pod", "log") => self.log(call, asked).await,
+            ("Pod", "proxy") => self.proxy_to_pod(call, asked).await,
+            ("Pod", subresource) => self.stream(call, subresource, asked).await,
+            ("Service", _) => self.proxy_to_service(call, asked).await,
+            _ => self.proxy_to_node(call, asked).await,
         }
     }
 
@@ -39,75 +65,131 @@ impl Engine {
         Ok(kept.object)
     }
 
-    async fn log(&self, call: &Call) -> Result<Answer, ApiError> {
+    async fn log(&self, call: &Call, mut asked: Inbound) -> Result<Response<Body>, ApiError> {
         let (name, namespace) = (&call.info.name, &call.info.namespace);
         let pod = self.pod(call, name)?;
         let container = container_of(&pod, name, call.query.get("container"))?;
         let node = text(&pod, "/spec/nodeName");
         if node.is_empty() {
             // Nothing has run yet, so that there is nothing to read.
-            return Ok(Answer::Nothing);
+            let mut nothing = Response::new(Body::Empty);
+            *nothing.status_mut() = StatusCode::NO_CONTENT;
+            return Ok(nothing);
         }
-        let (host, port) = self.kubelet(node)?;
-        match dial(&host, port).await {
-            Ok(()) => Err(ApiError::not_served("reading logs from a node")),
-            Err(why) => Err(failed(format!(
-                "Get \"https://{}/containerLogs/{namespace}/{name}/{container}\": {why}",
-                joined(&host, port)
-            ))),
-        }
+        let upstream = self.kubelet(node, call.query.switch("insecureSkipTLSVerifyBackend"))?;
+        let wanted = LOG_PARAMETERS.iter().map(|key| (*key, call.query.get(key)));
+        let wanted = wanted.filter(|(_, value)| !matches!(*value, "" | "false"));
+        let target = target(
+            &format!("/containerLogs/{namespace}/{name}/{container}"),
+            wanted,
+        );
+        let url = format!("https://{}{target}", upstream.destination);
+        asked.headers.remove(header::ACCEPT);
+        asked.headers.remove(header::ACCEPT_ENCODING);
+        let passing = asked.to(upstream, target, "");
+        let response = passing.run().await;
+        let response = response.map_err(|error| failed(format!("Get \"{url}\": {error}")))?;
+        let mut response = checked(response, name).await?;
+        let headers = response.headers_mut();
+        let text = HeaderValue::from_static("text/plain");
+        headers.entry(header::CONTENT_TYPE).or_insert(text);
+        Ok(response)
     }
 
     /// exec, attach and port-forward.
-    async fn stream(&self, call: &Call, subresource: &str) -> Result<Answer, ApiError> {
-        let name = &call.info.name;
+    async fn stream(
+        &self,
+        call: &Call,
+        subresource: &str,
+        asked: Inbound,
+    ) -> Result<Response<Body>, ApiError> {
+        let (name, namespace) = (&call.info.name, &call.info.namespace);
         let pod = self.pod(call, name)?;
-        if subresource != "portforward" {
-            container_of(&pod, name, call.query.get("container"))?;
-        }
+        let container = match subresource {
+            "portforward" => String::new(),
+            _ => container_of(&pod, name, call.query.get("container"))?,
+        };
         let node = text(&pod, "/spec/nodeName");
         if node.is_empty() {
             let message = format!("pod {name} does not have a host assigned");
             return Err(ApiError::bad_request(message));
         }
-        let (host, port) = self.kubelet(node)?;
-        match dial(&host, port).await {
-            Ok(()) => Err(ApiError::not_served(&format!("{subresource} in a pod"))),
-            Err(why) => Err(failed(format!("error dialing backend: {why}"))),
+        let upstream = self.kubelet(node, false)?;
+        let all = |key| call.query.all(key);
+        let mut wanted: Vec<(&str, &str)> = Vec::new();
+        let path = match subresource {
+            "portforward" => {
+                wanted.extend(all("ports").map(|port| ("port", port)));
+                format!("/portForward/{namespace}/{name}")
+            }
+            _ => {
+                let streams = [
+                    ("stdin", "input"),
+                    ("stdout", "output"),
+                    ("stderr", "error"),
+                    ("tty", "tty"),
+                ];
+                let on = streams.iter().filter(|(key, _)| call.query.switch(key));
+                wanted.extend(on.map(|(_, name)| (*name, "1")));
+                wanted.extend(all("command").map(|word| ("command", word)));
+                format!("/{subresource}/{namespace}/{name}/{container}")
+            }
+        };
+        if !asked.is_upgrade() {
+            return Err(ApiError::bad_request("Upgrade request required"));
         }
+        let target = target(&path, wanted.into_iter());
+        let passed = asked.to(upstream, target, "").run().await;
+        passed.map_err(|error| upgrade_failed(&error))
     }
 
-    async fn proxy_to_node(&self, call: &Call) -> Result<Answer, ApiError> {
-        let asked = Target::parse(&call.info.name, "node")?;
-        let (host, port) = self.kubelet(asked.name)?;
-        let port = asked.port.parse().unwrap_or(port);
-        reach(&host, port, "the proxy to nodes").await
+    async fn proxy_to_node(&self, call: &Call, asked: Inbound) -> Result<Response<Body>, ApiError> {
+        let wanted = Target::parse(&call.info.name, "node")?;
+        let mut upstream = self.kubelet(wanted.name, false)?;
+        let port = upstream.destination.port;
+        if !wanted.port.is_empty() && wanted.port != port.to_string() {
+            if !is_proxyable(&upstream.destination.host) {
+                return Err(ApiError::bad_request("address not allowed"));
+            }
+            upstream.destination.port = number(wanted.port)?;
+            upstream.tls = self.tls_of(wanted.scheme, &upstream.destination.host)?;
+        }
+        reach(call, upstream, asked).await
     }
 
-    async fn proxy_to_pod(&self, call: &Call) -> Result<Answer, ApiError> {
-        let asked = Target::parse(&call.info.name, "pod")?;
-        let pod = self.pod(call, asked.name)?;
+    async fn proxy_to_pod(&self, call: &Call, asked: Inbound) -> Result<Response<Body>, ApiError> {
+        let wanted = Target::parse(&call.info.name, "pod")?;
+        let pod = self.pod(call, wanted.name)?;
         let first = pod.pointer("/spec/containers").and_then(Value::as_array);
         let first = first.into_iter().flatten();
         let first = first.filter_map(|one| one.pointer("/ports/0/containerPort")?.as_u64());
-        let port = match asked.port {
+        let port = match wanted.port {
             "" => first.map(|port| u16::try_from(port).ok()).next().flatten(),
-            port => port.parse().ok(),
+            port => Some(number(port)?),
         };
         let host = text(&pod, "/status/podIP");
         // Upstream's own guard against reaching the server itself, or nobody.
         if !is_proxyable(host) {
             return Err(ApiError::bad_request("address not allowed"));
         }
-        reach(host, port.unwrap_or(80), "the proxy to pods").await
+        let default = if wanted.scheme == "https" { 443 } else { 80 };
+        let upstream = Upstream {
+            destination: Destination::new(host, port.unwrap_or(default)),
+            tls: self.tls_of(wanted.scheme, host)?,
+        };
+        reach(call, upstream, asked).await
     }
 
-    async fn proxy_to_service(&self, call: &Call) -> Result<Answer, ApiError> {
-        let asked = Target::parse(&call.info.name, "service")?;
-        let (namespace, name) = (&call.info.namespace, asked.name);
-        let mut port_name = asked.port.to_owned();
-        if let Ok(number) = asked.port.parse::<u64>() {
-            let service = self.must_read(&call.resource, namespace, name)?.object;
+    async fn proxy_to_service(
+        &self,
+        call: &Call,
+        asked: Inbound,
+    ) -> Result<Response<Body>, ApiError> {
+        let wanted = Target::parse(&call.info.name, "service")?;
+        let name = wanted.name;
+        let service = self.service(&call.info.namespace, name)?;
+        let mut port_name = wanted.port;
+        if let Ok(number) = wanted.port.parse::<u64>() {
             let ports = service.pointer("/spec/ports").and_then(Value::as_array);
             let mut ports = ports.into_iter().flatten();
             let found = ports.find(|port| port.get("port").and_then(Value::as_u64) == Some(number));
@@ -116,18 +198,50 @@ impl Engine {
                     "no service port {number} found for service {name:?}"
                 ))
             })?;
-            text(found, "/name").clone_into(&mut port_name);
+            port_name = text(found, "/name");
         }
-        let endpoints = self.registry.find("", "v1", "endpoints");
-        let endpoints = Arc::clone(endpoints.ok_or_else(ApiError::no_such_path)?);
-        let endpoints = self.must_read(&endpoints, namespace, name)?.object;
-        let (host, port) = endpoint(&endpoints, &port_name)
-            .ok_or_else(|| unavailable(format!("no endpoints available for service {name:?}")))?;
-        reach(host, port, "the proxy to Services").await
+        let destination = self.endpoint_of(&service, port_name, is_proxyable)?;
+        let upstream = Upstream {
+            tls: self.tls_of(wanted.scheme, &destination.host)?,
+            destination,
+        };
+        reach(call, upstream, asked).await
+    }
+
+    /// Upstream's proxies to pods and Services take whatever certificate is shown.
+    fn tls_of(&self, scheme: &str, host: &str) -> Result<Option<Tls>, ApiError> {
+        if scheme != "https" {
+            return Ok(None);
+        }
+        let outgoing = self.outgoing.as_ref();
+        let outgoing = outgoing.ok_or_else(|| ApiError::not_served("a proxy over TLS"))?;
+        let config = outgoing.to_server(Trust::Anyone, false);
+        Ok(Some(Tls {
+            config: config.map_err(ApiError::internal)?,
+            name: host.to_owned(),
+        }))
     }
 
     /// Where the kubelet of a node listens.
-    fn kubelet(&self, name: &str) -> Result<(String, u16), ApiError> {
+    fn kubelet(&self, name: &str, insecure: bool) -> Result<Upstream, ApiError> {
+        let destination = self.kubelet_address(name)?;
+        let outgoing = self.outgoing.as_ref();
+        let outgoing = outgoing.ok_or_else(|| ApiError::not_served("what kubelets are asked"))?;
+        let config = match insecure {
+            true => outgoing.to_server(Trust::Anyone, false),
+            false => outgoing.to_kubelet(),
+        };
+        let tls = Tls {
+            config: config.map_err(ApiError::internal)?,
+            name: destination.host.clone(),
+        };
+        Ok(Upstream {
+            destination,
+            tls: Some(tls),
+        })
+    }
+
+    fn kubelet_address(&self, name: &str) -> Result<Destination, ApiError> {
         let nodes = self.registry.find("", "v1", "nodes");
         let nodes = Arc::clone(nodes.ok_or_else(ApiError::no_such_path)?);
         registry::check_segment(name)?;
@@ -153,20 +267,117 @@ impl Engine {
                 known.join(" ")
             ))
         })?;
-        Ok((host, port.unwrap_or(KUBELET_PORT)))
+        Ok(Destination::new(host, port.unwrap_or(KUBELET_PORT)))
     }
 }
 
-async fn reach(host: &str, port: u16, what: &str) -> Result<Answer, ApiError> {
-    match dial(host, port).await {
-        Ok(()) => Err(ApiError::not_served(what)),
-        Err(why) => Err(unavailable(format!("error trying to reach service: {why}"))),
+/// Asks what is behind a proxy.
+async fn reach(
+    call: &Call,
+    upstream: Upstream,
+    asked: Inbound,
+) -> Result<Response<Body>, ApiError> {
+    let (prefix, rest) = asked.split(call.info.rest.len());
+    let (prefix, rest) = (prefix.to_owned(), rest.to_owned());
+    let upgrades = asked.is_upgrade();
+    let query = match asked.query.as_str() {
+        "" => String::new(),
+        query => format!("?{query}"),
+    };
+    // Relative links of what is there would otherwise lead beside it.
+    if rest.is_empty() && !upgrades && matches!(asked.method, Method::GET | Method::HEAD) {
+        let place = HeaderValue::try_from(format!("{}/{query}", asked.path));
+        let mut moved = Response::new(Body::Empty);
+        *moved.status_mut() = StatusCode::MOVED_PERMANENTLY;
+        if let Ok(place) = place {
+            moved.headers_mut().insert(header::LOCATION, place);
+        }
+        return Ok(moved);
     }
+    let path = if rest.is_empty() { "/" } else { &rest };
+    let passed = asked.to(upstream, format!("{path}{query}"), &prefix).run();
+    passed.await.map_err(|error| match upgrades {
+        true => upgrade_failed(&error),
+        false => unavailable(format!("error trying to reach service: {error}")),
+    })
+}
+
+fn upgrade_failed(error: &ProxyError) -> ApiError {
+    match error {
+        ProxyError::Dial(why) | ProxyError::Tls(why) => {
+            failed(format!("error dialing backend: {why}"))
+        }
+        ProxyError::TooMany => ApiError::too_many_requests(),
+        other => failed(other.to_string()),
+    }
+}
+
+/// A kubelet's answer; what it says of an error becomes this server's.
+async fn checked(response: Response<Body>, name: &str) -> Result<Response<Body>, ApiError> {
+    let code = response.status().as_u16();
+    if (200..=206).contains(&code) {
+        return Ok(response);
+    }
+    let said = first_of(response.into_body()).await;
+    let said = said.trim_end();
+    Err(match code {
+        500 => ApiError::internal(said),
+        400 => ApiError::bad_request(said),
+        404 => {
+            let message =
+                format!("the server could not find the requested resource ( pods/log {name})");
+            ApiError::new(404, "NotFound", message)
+        }
+        code => {
+            let message = format!(
+                "the server responded with the status code {code} but did not return more information: {said}"
+            );
+            ApiError::new(code, "", message)
+        }
+    })
+}
+
+/// The first words of a body, as upstream reads of an error.
+async fn first_of(mut body: Body) -> String {
+    use http_body_util::BodyExt as _;
+    let mut bytes = Vec::new();
+    while bytes.len() < ERROR_BYTES_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        if let Some(data) = frame.data_ref() {
+            bytes.extend_from_slice(data);
+        }
+    }
+    bytes.truncate(ERROR_BYTES_MAX);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A path and a query as a request carries them.
+fn target<'a>(path: &str, query: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut target = path_escaped(path);
+    let mut between = '?';
+    for (key, value) in query {
+        target.push(between);
+        target.push_str(key);
+        target.push('=');
+        target.push_str(&query_escaped(value));
+        between = '&';
+    }
+    target
+}
+
+fn number(port: &str) -> Result<u16, ApiError> {
+    port.parse().map_err(|_| {
+        unavailable(format!(
+            "error trying to reach service: dial tcp: lookup tcp/{port}: unknown port"
+        ))
+    })
 }
 
 /// `[scheme:]name[:port]`
 #[derive(Debug, PartialEq, Eq)]
 struct Target<'a> {
+    scheme: &'a str,
     name: &'a str,
     port: &'a str,
 }
@@ -184,7 +395,7 @@ impl Target<'_> {
             let message = format!("invalid {kind} request {text:?}");
             return Err(ApiError::bad_request(message));
         }
-        Ok(Target { name, port })
+        Ok(Target { scheme, name, port })
     }
 }
 
@@ -215,20 +426,6 @@ fn container_of(pod: &Value, name: &str, asked: &str) -> Result<String, ApiError
     Err(ApiError::bad_request(message))
 }
 
-/// An address behind a port of Endpoints.
-fn endpoint<'a>(endpoints: &'a Value, port_name: &str) -> Option<(&'a str, u16)> {
-    let subsets = endpoints.get("subsets").and_then(Value::as_array)?;
-    subsets.iter().find_map(|subset| {
-        let ports = subset.get("ports").and_then(Value::as_array)?;
-        let port = ports.iter().find(|port| text(port, "/name") == port_name)?;
-        let port = u16::try_from(port.get("port")?.as_u64()?).ok()?;
-        let addresses = subset.get("addresses").and_then(Value::as_array)?;
-        let mut hosts = addresses.iter().map(|address| text(address, "/ip"));
-        let host = hosts.find(|host| is_proxyable(host))?;
-        Some((host, port))
-    })
-}
-
 /// Whether an address is one that a proxy may be sent to: upstream's rule.
 fn is_proxyable(host: &str) -> bool {
     match host.parse() {
@@ -244,13 +441,6 @@ fn is_proxyable(host: &str) -> bool {
             !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || link_local)
         }
         Err(_) => false,
-    }
-}
-
-fn joined(host: &str, port: u16) -> String {
-    match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
     }
 }
 
@@ -329,16 +519,5 @@ mod tests {
         ] {
             assert_eq!(is_proxyable(host), may, "{host}");
         }
-    }
-
-    #[test]
-    fn an_endpoint_has_the_port_of_that_name() {
-        let endpoints = json!({"subsets": [
-            {"ports": [{"name": "x", "port": 1}], "addresses": [{"ip": "10.0.0.1"}]},
-            {"ports": [{"name": "web", "port": 80}], "addresses": [{"ip": "127.0.0.1"}, {"ip": "10.0.0.2"}]},
-        ]});
-        assert_eq!(endpoint(&endpoints, "web"), Some(("10.0.0.2", 80)));
-        assert_eq!(endpoint(&endpoints, ""), None);
-        assert_eq!(endpoint(&json!({}), ""), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The verbs, one a file.
 
 mod components;
-mod connect;
+pub(crate) mod connect;
 pub(crate) mod create;
 pub(crate) mod delete;
 mod get;

@@ -74,7 +74,6 @@ impl Engine {
             ("scale", "update" | "patch") => self.set_scale(call).await,
             ("binding", "create") => self.bind(call).await,
             ("eviction", "create") => self.evict(call).await,
-            ("log" | "exec" | "attach" | "portforward" | "proxy", _) => self.connect(call).await,
             ("token", "create") => self.token_request(call).await,
             (sub, "update") if is_plain(sub) => self.update(call).await,
             (sub, "patch") if is_plain(sub) => self.patch(call).await,
