@@ -3,10 +3,16 @@
 //! Cheap to clone and to extend: the libraries' tables are read once. Invariant: what compiles
 //! in an environment evaluates in every activation that has its variables.
 
+use crate::check;
+use crate::declarations::{self, Functions, Overload};
 use crate::error::Error;
 use crate::function::Library;
 use crate::issue::Issues;
+use crate::library;
 use crate::program::Program;
+use crate::run;
+use crate::syntax::parser::{self, Macros};
+use crate::syntax::source::Source;
 use crate::types::Type;
 use crate::value::Value;
 use std::sync::Arc;
@@ -17,6 +23,10 @@ pub struct Version(pub u16, pub u16);
 
 /// The version that this server speaks.
 pub const CURRENT: Version = Version(1, 36);
+
+/// The versions that brought macros of two variables, and `sortBy`.
+const TWO_VARIABLES: Version = Version(1, 32);
+const SORTING: Version = Version(1, 34);
 
 /// Objects that expressions may make (`Object{spec: Object.spec{...}}` of mutating policies).
 pub trait Constructors: Send + Sync {
@@ -39,7 +49,8 @@ pub trait Constructors: Send + Sync {
 pub struct Env {
     version: Version,
     variables: Vec<(Arc<str>, Type)>,
-    libraries: Vec<&'static Library>,
+    functions: Arc<Functions>,
+    types: Vec<&'static str>,
     constructors: Option<Arc<dyn Constructors>>,
 }
 
@@ -48,10 +59,15 @@ impl Env {
     /// libraries that are served without asking. No variables.
     #[must_use]
     pub fn kubernetes(version: Version) -> Self {
+        let libraries = library::ALL.iter().filter(|library| library.is_in(version));
         Self {
             version,
             variables: Vec::new(),
-            libraries: Vec::new(),
+            functions: declarations::base().clone(),
+            types: libraries
+                .flat_map(|library| library.types)
+                .copied()
+                .collect(),
             constructors: None,
         }
     }
@@ -72,7 +88,8 @@ impl Env {
     /// The same with one more library (JSON patch, for mutating policies).
     #[must_use]
     pub fn with_library(mut self, library: &'static Library) -> Self {
-        self.libraries.push(library);
+        declarations::add_library(Arc::make_mut(&mut self.functions), library);
+        self.types.extend(library.types);
         self
     }
 
@@ -88,7 +105,50 @@ impl Env {
     /// # Errors
     /// All that is wrong with it.
     pub fn compile(&self, text: &str) -> Result<Program, Issues> {
-        let _ = (text, &self.libraries, &self.constructors);
-        Ok(Program::unmade())
+        let source = Source::new(text);
+        let macros = Macros {
+            two_variables: self.version >= TWO_VARIABLES,
+            sorting: self.version >= SORTING,
+        };
+        let parsed = parser::parse(&source, macros)?;
+        let checked = check::check(self, &source, parsed)?;
+        let step = run::plan(self, &checked).map_err(|why| Issues {
+            instantiation: Some(why),
+            ..Issues::default()
+        })?;
+        Ok(Program::new(self, checked, step))
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> Option<&Type> {
+        self.variables
+            .iter()
+            .rev()
+            .find(|(known, _)| **known == *name)
+            .map(|(_, kind)| kind)
+    }
+
+    /// The type that a name stands for as an expression.
+    pub(crate) fn type_named(&self, name: &str) -> Option<Type> {
+        if let Some(kind) = Type::named(name) {
+            return Some(kind);
+        }
+        if self.types.contains(&name) {
+            return Some(Type::opaque(name));
+        }
+        self.constructors.as_ref()?.find(name)
+    }
+
+    pub(crate) fn constructors(&self) -> Option<&Arc<dyn Constructors>> {
+        self.constructors.as_ref()
+    }
+
+    /// The overloads of a function that the version has; `None` when there are none.
+    pub(crate) fn overloads(&self, name: &str) -> Option<Vec<&Overload>> {
+        let all = self.functions.get(name)?;
+        let known: Vec<_> = all
+            .iter()
+            .filter(|overload| overload.is_in(self.version))
+            .collect();
+        if known.is_empty() { None } else { Some(known) }
     }
 }

@@ -7,6 +7,7 @@ use crate::cost::{CallEstimate, Node};
 use crate::env::Version;
 use crate::error::Error;
 use crate::value::Value;
+use std::fmt;
 
 /// What an overload does. The receiver of a member call is the first argument. With `dyn` operands
 /// the values may be of types that the signature does not have: answer `no such overload`.
@@ -58,4 +59,18 @@ pub struct Library {
     pub functions: &'static [Function],
     /// Names of types that expressions may write (`kubernetes.Quantity`).
     pub types: &'static [&'static str],
+}
+
+impl Library {
+    /// Whether a version has it.
+    #[must_use]
+    pub fn is_in(&self, version: Version) -> bool {
+        self.since <= version && self.until.is_none_or(|until| version < until)
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)
+    }
 }

@@ -24,3 +24,13 @@ pub const REQUEST_BYTES_MAX: u64 = 3 * 1024 * 1024;
 
 /// Longest text that a message expression may yield, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 5 * 1024;
+
+/// Deepest tree of an expression, macros expanded: what evaluation has stack for. cel-go has no
+/// such limit, as Go's stacks grow.
+pub const TREE_DEPTH_MAX: usize = 600;
+
+/// Largest type of a subexpression, in parts; expressions can double a type at every step.
+pub const TYPE_PARTS_MAX: usize = 1_000;
+
+/// Most nodes of an expression, macros expanded: some copy what they are called on.
+pub const NODES_MAX: usize = 200_000;

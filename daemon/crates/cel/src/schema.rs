@@ -3,7 +3,9 @@
 //! Knows nothing about OpenAPI: whoever has schemas (custom resources, built-in kinds) implements
 //! [`Schema`] over its own compact memory. Invariant: the nodes of a schema never change.
 
+use crate::escape::{escape, unescape};
 use crate::types::Type;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,10 +41,29 @@ pub trait Schema: Send + Sync {
         None
     }
 
+    /// Whether expressions write field names escaped ([`crate::escape`]), as for schemas of custom
+    /// resources; `false` for objects whose fields are declared by name (`request`).
+    fn escapes_names(&self) -> bool {
+        true
+    }
+
     /// Whether JSON null is a value of the node rather than an error.
     fn nullable(&self, node: NodeId) -> bool {
         let _ = node;
         false
+    }
+}
+
+/// The name in the JSON of a field as expressions write it; `None` when no field is written so.
+pub(crate) fn plain_name<'n>(schema: &dyn Schema, name: &'n str) -> Option<Cow<'n, str>> {
+    if !schema.escapes_names() {
+        return Some(Cow::Borrowed(name));
+    }
+    let plain = unescape(name)?;
+    if escape(&plain).as_deref() == Some(name) {
+        Some(Cow::Owned(plain))
+    } else {
+        None
     }
 }
 

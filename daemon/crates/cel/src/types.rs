@@ -39,8 +39,8 @@ pub enum Type {
     Optional(Arc<Type>),
     /// `type(T)`: the type of types.
     Type(Arc<Type>),
-    /// A type parameter of a signature (`T`).
-    Param(Arc<str>),
+    /// A type that the checker has yet to find, by number; in a signature, a type parameter.
+    Var(u32),
     /// A type of a library, by name (`kubernetes.Quantity`).
     Opaque(Arc<str>),
     /// An object with fields, given by a schema.
@@ -67,8 +67,8 @@ impl ObjectType {
     /// The type of a field, by its escaped name as expressions write it.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<Type> {
-        let name = crate::escape::unescape(name)?;
-        let node = self.schema.field(self.node, &name)?;
+        let plain = crate::schema::plain_name(&*self.schema, name)?;
+        let node = self.schema.field(self.node, &plain)?;
         Some(Type::of(&self.schema, node))
     }
 
@@ -112,6 +112,12 @@ impl Type {
         Self::Optional(Arc::new(element))
     }
 
+    /// `type(inner)`.
+    #[must_use]
+    pub fn kind(inner: Type) -> Self {
+        Self::Type(Arc::new(inner))
+    }
+
     /// A library's type.
     #[must_use]
     pub fn opaque(name: &str) -> Self {
@@ -127,21 +133,62 @@ impl Type {
             node,
         })
     }
+
+    /// The type of the language that a name stands for as an expression (`int`, `list`,
+    /// `google.protobuf.Timestamp`); `None` for other names.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "bool" => Self::Bool,
+            "int" => Self::Int,
+            "uint" => Self::Uint,
+            "double" => Self::Double,
+            "string" => Self::String,
+            "bytes" => Self::Bytes,
+            "null_type" => Self::Null,
+            "list" => Self::list(Self::Dyn),
+            "map" => Self::map(Self::Dyn, Self::Dyn),
+            "type" => Self::kind(Self::Dyn),
+            "optional_type" => Self::optional(Self::Dyn),
+            "google.protobuf.Timestamp" => Self::Timestamp,
+            "google.protobuf.Duration" => Self::Duration,
+            _ => return None,
+        })
+    }
+
+    /// The name of the type as a value, without its parameters: what `type(x)` compares and what
+    /// errors at run time say.
+    #[must_use]
+    pub fn runtime_name(&self) -> &str {
+        match self {
+            Self::Dyn | Self::Var(_) => "dyn",
+            Self::Error => "error",
+            Self::Null => "null_type",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Uint => "uint",
+            Self::Double => "double",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+            Self::Timestamp => "google.protobuf.Timestamp",
+            Self::Duration => "google.protobuf.Duration",
+            Self::Wrapper(inner) => inner.runtime_name(),
+            Self::List(_) => "list",
+            Self::Map(_) => "map",
+            Self::Optional(_) => "optional_type",
+            Self::Type(_) => "type",
+            Self::Opaque(name) | Self::Named(name) => name,
+            Self::Object(object) => object.name(),
+        }
+    }
 }
 
 /// As cel-go's `FormatCELType`: `list(int)`, `map(string, dyn)`, `timestamp`, `type(int)`.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dyn => f.write_str("dyn"),
             Self::Error => f.write_str("!error!"),
             Self::Null => f.write_str("null"),
-            Self::Bool => f.write_str("bool"),
-            Self::Int => f.write_str("int"),
-            Self::Uint => f.write_str("uint"),
-            Self::Double => f.write_str("double"),
-            Self::String => f.write_str("string"),
-            Self::Bytes => f.write_str("bytes"),
             Self::Timestamp => f.write_str("timestamp"),
             Self::Duration => f.write_str("duration"),
             Self::Wrapper(inner) => write!(f, "wrapper({inner})"),
@@ -149,8 +196,8 @@ impl fmt::Display for Type {
             Self::Map(pair) => write!(f, "map({}, {})", pair.0, pair.1),
             Self::Optional(element) => write!(f, "optional_type({element})"),
             Self::Type(inner) => write!(f, "type({inner})"),
-            Self::Param(name) | Self::Opaque(name) | Self::Named(name) => f.write_str(name),
-            Self::Object(object) => f.write_str(object.name()),
+            Self::Var(number) => write!(f, "_var{number}"),
+            plain => f.write_str(plain.runtime_name()),
         }
     }
 }
