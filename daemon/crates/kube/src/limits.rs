@@ -157,6 +157,12 @@ pub const SCHEMAS_BYTES_MAX: usize = 4 << 20;
 /// member is yet to read.
 pub const DEFINITION_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// How long a conversion webhook may take: upstream's time.
+pub const CONVERSION_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes of the answer of a conversion webhook: a chunk of a list, and what was added to it.
+pub const CONVERSION_ANSWER_BYTES_MAX: usize = 8 << 20;
+
 /// Steps of the JSONPath of a printer column.
 pub const JSON_PATH_STEPS_MAX: usize = 64;
 

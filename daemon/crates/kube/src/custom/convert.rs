@@ -11,8 +11,10 @@ use crate::answer;
 use crate::decode;
 use crate::engine::{Engine, Kept, kept};
 use crate::error::ApiError;
+use crate::limits::{CONVERSION_ANSWER_BYTES_MAX, CONVERSION_TIME_MAX};
 use crate::registry::{self, Resource};
 use crate::storage::Stored;
+use crate::webhooks::ClientConfig;
 
 impl Custom {
     /// Whether objects are converted by a webhook, which takes time.
@@ -129,7 +131,14 @@ impl Engine {
         review.answer(&objects, answer).map_err(failed)
     }
 
-    async fn ask_converter(&self, _config: &Value, _question: &Value) -> Result<Value, String> {
-        Err("conversion webhooks are not asked by this version".to_owned())
+    async fn ask_converter(&self, config: &Value, question: &Value) -> Result<Value, String> {
+        let config = ClientConfig::read(config)?;
+        let answer = self.call_webhook(
+            &config,
+            question,
+            CONVERSION_TIME_MAX,
+            CONVERSION_ANSWER_BYTES_MAX,
+        );
+        answer.await.map_err(|error| error.to_string())
     }
 }
