@@ -58,11 +58,21 @@ impl Engine {
     pub(crate) async fn in_version(
         &self,
         resource: &Resource,
+        all: Vec<Stored>,
+    ) -> Result<Vec<Stored>, ApiError> {
+        match resource.custom.as_ref().filter(|custom| custom.asks()) {
+            None => Ok(all),
+            // What a call needs only those hold that make one: thousands of watches do not.
+            Some(custom) => Box::pin(self.asked_version(resource, custom, all)).await,
+        }
+    }
+
+    async fn asked_version(
+        &self,
+        resource: &Resource,
+        custom: &Custom,
         mut all: Vec<Stored>,
     ) -> Result<Vec<Stored>, ApiError> {
-        let Some(custom) = resource.custom.as_ref().filter(|custom| custom.asks()) else {
-            return Ok(all);
-        };
         let wanted = resource.api_version();
         let (mut places, mut objects) = (Vec::new(), Vec::new());
         for (place, stored) in all.iter().enumerate() {
@@ -97,7 +107,8 @@ impl Engine {
         let wanted = format!("{}/{}", resource.group, definition.storage_version);
         let mut object = object.clone();
         if custom.asks() {
-            let mut converted = self.converted(custom, &wanted, vec![object]).await?;
+            let converting = Box::pin(self.converted(custom, &wanted, vec![object]));
+            let mut converted = converting.await?;
             return Ok(converted.pop());
         }
         object["apiVersion"] = wanted.into();
