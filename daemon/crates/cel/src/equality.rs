@@ -66,38 +66,35 @@ pub(crate) fn numbers(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
         (Value::Double(left), Value::Double(right)) => left.partial_cmp(right),
         (Value::Int(left), Value::Uint(right)) => Some(i128::from(*left).cmp(&i128::from(*right))),
         (Value::Uint(left), Value::Int(right)) => Some(i128::from(*left).cmp(&i128::from(*right))),
-        (Value::Double(left), Value::Int(right)) => compare_double(*left, i128::from(*right)),
-        (Value::Double(left), Value::Uint(right)) => compare_double(*left, i128::from(*right)),
+        (Value::Double(left), Value::Int(right)) => compare_double(*left, i128::from(*right), INTS),
+        (Value::Double(left), Value::Uint(right)) => {
+            compare_double(*left, i128::from(*right), UINTS)
+        }
         (Value::Int(left), Value::Double(right)) => {
-            compare_double(*right, i128::from(*left)).map(Ordering::reverse)
+            compare_double(*right, i128::from(*left), INTS).map(Ordering::reverse)
         }
         (Value::Uint(left), Value::Double(right)) => {
-            compare_double(*right, i128::from(*left)).map(Ordering::reverse)
+            compare_double(*right, i128::from(*left), UINTS).map(Ordering::reverse)
         }
         _ => None,
     }
 }
 
-/// Compares as if both had all the digits they need.
-fn compare_double(left: f64, right: i128) -> Option<Ordering> {
-    if left.is_nan() {
-        return None;
-    }
-    if left >= 1e20 {
-        return Some(Ordering::Greater);
-    }
-    if left <= -1e20 {
+/// As cel-go: beyond all ints a double is more or less than any, else both are doubles.
+fn compare_double(left: f64, right: i128, beyond: (f64, f64)) -> Option<Ordering> {
+    if left < beyond.0 {
         return Some(Ordering::Less);
     }
-    // Between -1e20 and 1e20 the whole part is exactly an i128.
-    #[allow(clippy::cast_possible_truncation)]
-    let whole = left.trunc() as i128;
-    Some(match whole.cmp(&right) {
-        Ordering::Equal if left.fract() > 0.0 => Ordering::Greater,
-        Ordering::Equal if left.fract() < 0.0 => Ordering::Less,
-        order => order,
-    })
+    if left > beyond.1 {
+        return Some(Ordering::Greater);
+    }
+    // Doubles round what they cannot hold, as cel-go's comparison does.
+    #[allow(clippy::cast_precision_loss)]
+    left.partial_cmp(&(right as f64))
 }
+
+const INTS: (f64, f64) = (-9_223_372_036_854_775_808.0, 9_223_372_036_854_775_807.0);
+const UINTS: (f64, f64) = (0.0, 18_446_744_073_709_551_615.0);
 
 /// How a list is compared and joined.
 pub(crate) fn kind_of_list(list: &List<'_>) -> ListKind {

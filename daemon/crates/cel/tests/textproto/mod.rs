@@ -2,13 +2,13 @@
 
 /// A message: its fields in order, by name.
 #[derive(Debug, Default, Clone)]
-pub struct Message {
-    pub fields: Vec<(String, Field)>,
+pub(crate) struct Message {
+    pub(crate) fields: Vec<(String, Field)>,
 }
 
 /// A field's value.
 #[derive(Debug, Clone)]
-pub enum Field {
+pub(crate) enum Field {
     /// A number or a name.
     Word(String),
     /// A string or bytes.
@@ -17,7 +17,7 @@ pub enum Field {
 }
 
 impl Message {
-    pub fn messages<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m Message> {
+    pub(crate) fn messages<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m Message> {
         self.fields
             .iter()
             .filter_map(move |(known, field)| match field {
@@ -26,18 +26,18 @@ impl Message {
             })
     }
 
-    pub fn message<'m>(&'m self, name: &'m str) -> Option<&'m Message> {
+    pub(crate) fn message<'m>(&'m self, name: &'m str) -> Option<&'m Message> {
         self.messages(name).next()
     }
 
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.fields.iter().find_map(|(known, field)| match field {
             Field::Text(bytes) if known == name => std::str::from_utf8(bytes).ok(),
             _ => None,
         })
     }
 
-    pub fn word(&self, name: &str) -> Option<&str> {
+    pub(crate) fn word(&self, name: &str) -> Option<&str> {
         self.fields.iter().find_map(|(known, field)| match field {
             Field::Word(word) if known == name => Some(word.as_str()),
             _ => None,
@@ -45,7 +45,7 @@ impl Message {
     }
 }
 
-pub fn parse(text: &str) -> Message {
+pub(crate) fn parse(text: &str) -> Message {
     let mut reader = Reader { rest: text };
     reader.message()
 }
