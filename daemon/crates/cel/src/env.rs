@@ -11,6 +11,7 @@ use crate::issue::Issues;
 use crate::library;
 use crate::program::Program;
 use crate::run;
+use crate::schema::{NodeId, Schema};
 use crate::syntax::parser::{self, Macros};
 use crate::syntax::source::Source;
 use crate::types::Type;
@@ -49,6 +50,7 @@ pub trait Constructors: Send + Sync {
 pub struct Env {
     version: Version,
     variables: Vec<(Arc<str>, Type)>,
+    schemas: Vec<(Arc<str>, Arc<dyn Schema>, NodeId)>,
     functions: Arc<Functions>,
     types: Vec<&'static str>,
     constructors: Option<Arc<dyn Constructors>>,
@@ -63,6 +65,7 @@ impl Env {
         Self {
             version,
             variables: Vec::new(),
+            schemas: Vec::new(),
             functions: declarations::base().clone(),
             types: libraries
                 .flat_map(|library| library.types)
@@ -78,9 +81,21 @@ impl Env {
         self.version
     }
 
+    /// The same with a variable that a schema describes: its type and its sizes.
+    #[must_use]
+    pub fn with_schema(mut self, name: &str, schema: &Arc<dyn Schema>, node: NodeId) -> Self {
+        self.schemas.push((name.into(), schema.clone(), node));
+        self.variables.push((name.into(), Type::of(schema, node)));
+        self
+    }
+
     /// The same with one more variable; the last of a name wins.
     #[must_use]
     pub fn with_variable(mut self, name: &str, kind: Type) -> Self {
+        if let Type::Object(object) = &kind {
+            let (schema, node) = object.place();
+            self.schemas.push((name.into(), schema.clone(), node));
+        }
         self.variables.push((name.into(), kind));
         self
     }
@@ -117,6 +132,17 @@ impl Env {
             ..Issues::default()
         })?;
         Ok(Program::new(self, checked, step))
+    }
+
+    /// The schema of a variable; for other names, that of the first variable which has one.
+    pub(crate) fn schema_of(&self, name: &str) -> Option<(&Arc<dyn Schema>, NodeId)> {
+        let named = self
+            .schemas
+            .iter()
+            .rev()
+            .find(|(known, ..)| **known == *name);
+        let (_, schema, node) = named.or(self.schemas.first())?;
+        Some((schema, *node))
     }
 
     pub(crate) fn variable(&self, name: &str) -> Option<&Type> {

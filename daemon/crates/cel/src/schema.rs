@@ -146,8 +146,15 @@ impl Type {
     /// timestamps for dates, `dyn` for what may be anything.
     #[must_use]
     pub fn of(schema: &Arc<dyn Schema>, node: NodeId) -> Type {
-        match schema.form(node) {
-            Form::Any | Form::Preserved | Form::IntOrString => Type::Dyn,
+        Type::declared(schema, node).unwrap_or(Type::Dyn)
+    }
+
+    /// The same; `None` for what expressions cannot reach ([`Form::Preserved`], and lists and maps
+    /// of it).
+    pub(crate) fn declared(schema: &Arc<dyn Schema>, node: NodeId) -> Option<Type> {
+        Some(match schema.form(node) {
+            Form::Preserved => return None,
+            Form::Any | Form::IntOrString => Type::Dyn,
             Form::Bool => Type::Bool,
             Form::Int => Type::Int,
             Form::Double => Type::Double,
@@ -155,9 +162,9 @@ impl Type {
             Form::String(StringForm::Bytes) => Type::Bytes,
             Form::String(StringForm::DateTime | StringForm::Date) => Type::Timestamp,
             Form::String(StringForm::Duration) => Type::Duration,
-            Form::List { items, .. } => Type::list(Type::of(schema, items)),
-            Form::Map { values } => Type::map(Type::String, Type::of(schema, values)),
+            Form::List { items, .. } => Type::list(Type::declared(schema, items)?),
+            Form::Map { values } => Type::map(Type::String, Type::declared(schema, values)?),
             Form::Object => Type::object(schema.clone(), node),
-        }
+        })
     }
 }

@@ -69,7 +69,7 @@ impl ObjectType {
     pub fn field(&self, name: &str) -> Option<Type> {
         let plain = crate::schema::plain_name(&*self.schema, name)?;
         let node = self.schema.field(self.node, &plain)?;
-        Some(Type::of(&self.schema, node))
+        Type::declared(&self.schema, node)
     }
 
     /// The schema and the node that give the type.
