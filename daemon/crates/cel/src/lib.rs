@@ -56,6 +56,7 @@ mod optional;
 mod pattern;
 mod program;
 mod run;
+pub mod regexp;
 mod schema;
 mod standard;
 mod syntax;

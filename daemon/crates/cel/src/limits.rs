@@ -34,3 +34,11 @@ pub const TYPE_PARTS_MAX: usize = 1_000;
 
 /// Most nodes of an expression, macros expanded: some copy what they are called on.
 pub const NODES_MAX: usize = 200_000;
+/// Deepest nesting of groups in a regular expression (Go has 1000, of everything that nests).
+pub const REGEXP_DEPTH_MAX: usize = 200;
+
+/// Most turns of one counted repetition, and of repetitions within each other (Go's limit).
+pub const REGEXP_REPEAT_MAX: u32 = 1000;
+
+/// Most instructions of a compiled regular expression: 12 bytes each.
+pub const REGEXP_INSTRUCTIONS_MAX: usize = 32_768;
