@@ -322,7 +322,7 @@ fn fits(tree: &Tree, limit: u32) -> bool {
                 return false;
             }
             // As in Go, zero times leave the limit as it is.
-            fits(what, if times > 0 { limit / times } else { limit })
+            fits(what, limit.checked_div(times).unwrap_or(limit))
         }
         Tree::Concat(parts) | Tree::Alternate(parts) => parts.iter().all(|part| fits(part, limit)),
         _ => true,
