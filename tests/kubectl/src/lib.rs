@@ -9,6 +9,7 @@ mod play;
 mod port;
 mod script;
 mod streams;
+pub mod webhook;
 
 pub use play::play;
 
