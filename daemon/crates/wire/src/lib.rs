@@ -9,6 +9,8 @@
 //! always there, a scalar that is zero is left out where Go's JSON leaves it out. What upstream
 //! would print as `null` is left out.
 
+#[cfg(test)]
+mod any_test;
 mod built_in;
 mod decode;
 mod encode;
@@ -16,6 +18,8 @@ mod envelope;
 mod error;
 pub mod limits;
 mod list;
+#[cfg(test)]
+mod names_test;
 mod odd;
 mod read;
 #[cfg(test)]

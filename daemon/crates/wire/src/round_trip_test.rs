@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sample::{full, kinds};
+use crate::sample::{Random, full, kinds};
 use crate::{DecodeError, Limits, List, decode, encode, event};
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -12,18 +12,6 @@ fn bytes(value: &Value) -> Vec<u8> {
 
 fn there_and_back(value: &Value) -> Value {
     decode(&bytes(value), Limits::default()).unwrap().value
-}
-
-/// Numbers that look random and are the same each time.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % below
-    }
 }
 
 #[test]
