@@ -9,8 +9,8 @@ use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use crate::built_in::{TABLE, message};
-use crate::envelope;
-use crate::error::DecodeError;
+use crate::envelope::{self, Opened};
+use crate::error::{DecodeError, Refused};
 use crate::limits::Limits;
 use crate::read::{Reader, Wire};
 use crate::table::{Field, Many, Message, Of, Shape};
@@ -31,11 +31,35 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, DecodeError> {
     if bytes.len() > limits.bytes {
         return Err(DecodeError::TooLong(limits.bytes));
     }
-    Decoder {
-        limits,
-        values: limits.values,
+    let opened = envelope::open(bytes)?;
+    Decoder::new(limits).opened(opened, 1)
+}
+
+/// Reads an object with its envelope; what that does not say of its kind is taken from what is
+/// expected.
+pub fn decode_as(
+    bytes: &[u8],
+    limits: Limits,
+    api_version: &str,
+    kind: &str,
+) -> Result<Decoded, Refused> {
+    let unsaid = |error| Refused { said: None, error };
+    if bytes.len() > limits.bytes {
+        return Err(unsaid(DecodeError::TooLong(limits.bytes)));
     }
-    .enveloped(bytes, 1)
+    let mut opened = envelope::open(bytes).map_err(unsaid)?;
+    if opened.kind.is_empty() {
+        kind.clone_into(&mut opened.kind);
+    }
+    if opened.api_version.is_empty() {
+        api_version.clone_into(&mut opened.api_version);
+    }
+    let said = (opened.api_version.clone(), opened.kind.clone());
+    let decoded = Decoder::new(limits).opened(opened, 1);
+    decoded.map_err(|error| Refused {
+        said: Some(said),
+        error,
+    })
 }
 
 /// What is left of the limits.
@@ -45,9 +69,19 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
+    fn new(limits: Limits) -> Decoder {
+        Decoder {
+            limits,
+            values: limits.values,
+        }
+    }
+
     /// `depth` is the level of the object.
-    pub(crate) fn enveloped(&mut self, bytes: &[u8], depth: usize) -> Result<Decoded, DecodeError> {
-        let opened = envelope::open(bytes)?;
+    pub(crate) fn opened(
+        &mut self,
+        opened: Opened<'_>,
+        depth: usize,
+    ) -> Result<Decoded, DecodeError> {
         if opened.kind.is_empty() {
             return Err(DecodeError::NoKind);
         }
@@ -78,7 +112,7 @@ impl Decoder {
     ) -> Result<(), DecodeError> {
         self.within(depth)?;
         let mut fields = Reader(bytes);
-        while let Some((number, wire)) = fields.field()? {
+        while let Some((number, wire)) = fields.field(TABLE.name(of.name))? {
             if let Some(field) = TABLE.field(of, number) {
                 self.field(field, wire, depth, object)?;
             }
@@ -165,7 +199,7 @@ impl Decoder {
     ) -> Result<(String, Value), DecodeError> {
         let (mut key, mut value) = (String::new(), None);
         let mut fields = Reader(run(field, wire)?);
-        while let Some((number, wire)) = fields.field()? {
+        while let Some((number, wire)) = fields.field(TABLE.name(field.name))? {
             match number {
                 1 => key = text(run(field, wire)?),
                 2 => value = Some(self.whole(field, of, wire, depth)?),

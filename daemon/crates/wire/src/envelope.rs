@@ -23,13 +23,16 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
         return Err(DecodeError::Empty);
     }
     let unknown = bytes.strip_prefix(MAGIC).ok_or(DecodeError::Magic)?;
+    if unknown.is_empty() {
+        return Err(DecodeError::EmptyBody);
+    }
     let mut opened = Opened::default();
     let mut fields = Reader(unknown);
-    while let Some((number, wire)) = fields.field()? {
+    while let Some((number, wire)) = fields.field("Unknown")? {
         match (number, wire) {
             (1, Wire::Bytes(types)) => {
                 let mut types = Reader(types);
-                while let Some((number, wire)) = types.field()? {
+                while let Some((number, wire)) = types.field("TypeMeta")? {
                     match (number, wire) {
                         (1, Wire::Bytes(text)) => opened.api_version = lossy(text),
                         (2, Wire::Bytes(text)) => opened.kind = lossy(text),

@@ -6,6 +6,8 @@
 pub enum DecodeError {
     #[error("empty data")]
     Empty,
+    #[error("empty body")]
+    EmptyBody,
     #[error(
         "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
     )]
@@ -20,13 +22,19 @@ pub enum DecodeError {
     IllegalWireType(u8),
     #[error("proto: wrong wireType = {wire_type} for field {field}")]
     WrongWireType { wire_type: u8, field: String },
-    #[error("proto: illegal tag {number} (wire type {tag})")]
-    IllegalTag { number: i32, tag: u64 },
-    #[error("proto: wiretype end group for non-group")]
-    EndGroup,
+    #[error("proto: {message}: illegal tag {number} (wire type {tag})")]
+    IllegalTag {
+        message: String,
+        number: i32,
+        tag: u64,
+    },
+    #[error("proto: {0}: wiretype end group for non-group")]
+    EndGroup(String),
     #[error("Object 'Kind' is missing in the protobuf envelope")]
     NoKind,
-    #[error("no kind {kind:?} is registered for version {api_version:?}")]
+    #[error(
+        "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+    )]
     UnknownKind { api_version: String, kind: String },
     #[error("{field} holds no JSON: {why}")]
     Raw { field: String, why: String },
@@ -38,6 +46,16 @@ pub enum DecodeError {
     TooDeep(usize),
     #[error("the message holds more than {0} values")]
     TooMany(usize),
+}
+
+/// Why bytes are no object, and what they said they were.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Refused {
+    /// API version and kind; none where the envelope cannot be read.
+    pub said: Option<(String, String)>,
+    /// Why.
+    pub error: DecodeError,
 }
 
 /// Why a value cannot be written.

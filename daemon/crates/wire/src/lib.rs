@@ -33,9 +33,9 @@ mod time;
 mod watch;
 mod write;
 
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, decode, decode_as};
 pub use encode::encode;
-pub use error::{DecodeError, EncodeError};
+pub use error::{DecodeError, EncodeError, Refused};
 pub use limits::Limits;
 pub use list::List;
 pub use watch::event;

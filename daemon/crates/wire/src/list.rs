@@ -53,6 +53,18 @@ impl List {
         Ok(bytes)
     }
 
+    /// Bytes of the items so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there was none so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// What comes before the items and after them, once all of them are known.
     pub fn close(self, metadata: &Value) -> Result<(Vec<u8>, &'static [u8]), EncodeError> {
         let metadata = run(1, self.metadata, metadata)?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::built_in::TABLE;
 use crate::decode::{Decoder, go_name, run, text, wrong};
-use crate::envelope::MAGIC;
+use crate::envelope::{MAGIC, open};
 use crate::error::DecodeError;
 use crate::read::{Reader, Wire};
 use crate::table::{Field, Many, Message, Of, Shape};
@@ -72,7 +72,7 @@ impl Decoder {
             return Ok(Value::Null);
         }
         if raw.starts_with(MAGIC) {
-            return Ok(self.enveloped(raw, depth)?.value);
+            return Ok(self.opened(open(raw)?, depth)?.value);
         }
         let bad = |error: serde_json::Error| DecodeError::Raw {
             field: go_name(field),
@@ -110,7 +110,7 @@ impl Decoder {
     ) -> Result<Value, DecodeError> {
         let mut list = Vec::new();
         let mut fields = Reader(bytes);
-        while let Some((number, wire)) = fields.field()? {
+        while let Some((number, wire)) = fields.field(TABLE.name(of.name))? {
             if let Some(field) = TABLE.field(of, number) {
                 let value = match field.of {
                     Of::Message(inner) => {
@@ -135,7 +135,7 @@ impl Decoder {
     ) -> Result<Value, DecodeError> {
         let (mut schema, mut list, mut allows) = (None, Vec::new(), false);
         let mut fields = Reader(bytes);
-        while let Some((number, wire)) = fields.field()? {
+        while let Some((number, wire)) = fields.field(TABLE.name(of.name))? {
             let Some(field) = TABLE.field(of, number) else {
                 continue;
             };
@@ -171,7 +171,7 @@ pub(crate) const ZERO_TIME: i64 = -62_135_596_800;
 fn few(of: Message, bytes: &[u8]) -> Result<Few<'_>, DecodeError> {
     let mut few = Few::default();
     let mut fields = Reader(bytes);
-    while let Some((number, wire)) = fields.field()? {
+    while let Some((number, wire)) = fields.field(TABLE.name(of.name))? {
         let Some(field) = TABLE.field(of, number) else {
             continue;
         };

@@ -33,21 +33,25 @@ impl Wire<'_> {
 pub(crate) struct Reader<'b>(pub(crate) &'b [u8]);
 
 impl<'b> Reader<'b> {
-    /// The next field: its number and what it holds; none at the end.
-    pub(crate) fn field(&mut self) -> Result<Option<(u32, Wire<'b>)>, DecodeError> {
+    /// The next field of a message: its number and what it holds; none at the end.
+    pub(crate) fn field(&mut self, message: &str) -> Result<Option<(u32, Wire<'b>)>, DecodeError> {
         if self.0.is_empty() {
             return Ok(None);
         }
         let tag = self.varint()?;
         if tag & 7 == 4 {
-            return Err(DecodeError::EndGroup);
+            return Err(DecodeError::EndGroup(message.into()));
         }
         // Upstream keeps 32 bits of the number.
         #[allow(clippy::cast_possible_truncation)]
         let number = (tag >> 3) as u32 as i32;
         match u32::try_from(number) {
             Ok(known) if known > 0 => Ok(Some((known, self.value(tag)?))),
-            _ => Err(DecodeError::IllegalTag { number, tag }),
+            _ => Err(DecodeError::IllegalTag {
+                message: message.into(),
+                number,
+                tag,
+            }),
         }
     }
 
@@ -125,12 +129,15 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_refused_in_upstreams_words() {
-        let error = |bytes: &[u8]| Reader(bytes).field().unwrap_err().to_string();
+        let error = |bytes: &[u8]| Reader(bytes).field("Pod").unwrap_err().to_string();
         assert_eq!(error(&[0x80]), "unexpected EOF");
         assert_eq!(error(&[0xff; 11]), "proto: integer overflow");
         assert_eq!(error(&[0x0f]), "proto: illegal wireType 7");
-        assert_eq!(error(&[0x00]), "proto: illegal tag 0 (wire type 0)");
-        assert_eq!(error(&[0x0c]), "proto: wiretype end group for non-group");
+        assert_eq!(error(&[0x00]), "proto: Pod: illegal tag 0 (wire type 0)");
+        assert_eq!(
+            error(&[0x0c]),
+            "proto: Pod: wiretype end group for non-group"
+        );
         assert_eq!(error(&[0x0a, 5, 1]), "unexpected EOF");
         let negative = [0x0a, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
         assert_eq!(
@@ -142,8 +149,8 @@ mod tests {
     #[test]
     fn groups_are_passed_over_with_what_is_in_them() {
         let mut reader = Reader(&[0x0b, 0x13, 0x08, 1, 0x14, 0x12, 1, 9, 0x0c, 0x10, 7]);
-        assert_eq!(reader.field(), Ok(Some((1, Wire::Group))));
-        assert_eq!(reader.field(), Ok(Some((2, Wire::Varint(7)))));
-        assert_eq!(reader.field(), Ok(None));
+        assert_eq!(reader.field("Pod"), Ok(Some((1, Wire::Group))));
+        assert_eq!(reader.field("Pod"), Ok(Some((2, Wire::Varint(7)))));
+        assert_eq!(reader.field("Pod"), Ok(None));
     }
 }

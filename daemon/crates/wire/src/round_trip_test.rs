@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sample::{Random, full, kinds};
-use crate::{DecodeError, Limits, List, decode, encode, event};
+use crate::{DecodeError, Limits, List, decode, decode_as, encode, event};
 
 fn bytes(value: &Value) -> Vec<u8> {
     let text = |name: &str| value[name].as_str().unwrap();
@@ -195,12 +195,36 @@ fn options_are_known_in_every_group_and_kinds_that_nobody_has_are_not() {
     bytes.extend_from_slice(crate::envelope::TAIL);
     assert_eq!(
         decode(&bytes, Limits::default()).unwrap_err().to_string(),
-        "no kind \"Foo\" is registered for version \"x.io/v1\""
+        "no kind \"Foo\" is registered for version \"x.io/v1\" in scheme \"pkg/api/legacyscheme/scheme.go:30\""
     );
     let error = |bytes: &[u8]| decode(bytes, Limits::default()).unwrap_err();
     assert_eq!(error(b""), DecodeError::Empty);
     assert_eq!(error(b"{}"), DecodeError::Magic);
-    assert_eq!(error(b"k8s\0"), DecodeError::NoKind);
+    assert_eq!(error(b"k8s\0"), DecodeError::EmptyBody);
+    assert_eq!(error(b"k8s\0\x0a\0"), DecodeError::NoKind);
+}
+
+#[test]
+fn what_does_not_say_what_it_is_is_taken_for_what_is_expected() {
+    let read = |bytes: &[u8]| decode_as(bytes, Limits::default(), "v1", "ConfigMap");
+    let unsaid = read(b"k8s\0\x12\x05\x0a\x03\x0a\x01a").unwrap();
+    assert_eq!(
+        (unsaid.api_version, unsaid.kind),
+        ("v1".into(), "ConfigMap".into())
+    );
+    assert_eq!(unsaid.value["metadata"], json!({"name": "a"}));
+    let refused = read(b"k8s\0\x0a\x08\x12\x06Secret\x12\x02\x08\x01").unwrap_err();
+    assert_eq!(refused.said, Some(("v1".into(), "Secret".into())));
+    assert_eq!(
+        refused.to_string(),
+        "proto: wrong wireType = 0 for field Metadata"
+    );
+    let refused = read(b"k8s\0\x12\x01\x04").unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "proto: ConfigMap: wiretype end group for non-group"
+    );
+    assert_eq!(read(b"k8s\0\x0c").unwrap_err().said, None);
 }
 
 #[test]
