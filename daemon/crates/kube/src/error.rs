@@ -23,6 +23,8 @@ pub struct ApiError {
     pub details: Option<Box<Value>>,
     /// Seconds after which the client may try again.
     pub retry_after: Option<u32>,
+    /// With what a list that is too old goes on, of another version.
+    pub continue_token: Option<String>,
 }
 
 /// What a resource is called in messages: `deployments.apps`, or `pods`.
@@ -70,6 +72,7 @@ impl ApiError {
             message: message.into(),
             details: None,
             retry_after: None,
+            continue_token: None,
         }
     }
 
@@ -257,6 +260,9 @@ impl ApiError {
         }
         if let Some(details) = &self.details {
             status["details"] = Value::clone(details);
+        }
+        if let Some(token) = &self.continue_token {
+            status["metadata"]["continue"] = token.as_str().into();
         }
         status
     }

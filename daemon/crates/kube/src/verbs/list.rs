@@ -25,6 +25,8 @@ use crate::storage::{Listing, StorageError, Stored};
 
 const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
+const LIST_EXPIRED: &str = "The resourceVersion for the provided list is too old.";
+
 /// Where a list goes on: the revision and the first key, relative to the range.
 struct Continue {
     /// -1: whatever is newest.
@@ -56,10 +58,30 @@ impl Continue {
     }
 }
 
+/// What is said of a version that is forgotten: who was in the middle of a list may go on with
+/// the newest one.
+fn too_old(error: StorageError, resume: Option<&str>) -> ApiError {
+    match (error, resume) {
+        (StorageError::Compacted(_), Some(start)) => {
+            let going_on = Continue {
+                revision: -1,
+                start: start.to_owned(),
+            };
+            let mut expired = ApiError::expired(CONTINUE_EXPIRED);
+            expired.continue_token = Some(going_on.token());
+            expired
+        }
+        (StorageError::Compacted(_), None) => ApiError::expired(LIST_EXPIRED),
+        (other, _) => other.into(),
+    }
+}
+
 /// A list that is being sent.
 struct Sending {
     engine: Arc<Engine>,
     listing: Listing,
+    /// Where it went on, of which the first chunk may say that this is too long ago.
+    resume: Option<String>,
     filter: Filter,
     encoder: Encoder,
     /// All keys of the list; continue tokens are relative to its start.
@@ -136,17 +158,14 @@ impl Engine {
                 at = if exact { asked } else { 0 };
             }
         }
-        let listing = self.storage.list(range, at).map_err(|error| match error {
-            StorageError::Compacted(_) if going_on.is_some() => ApiError::expired(CONTINUE_EXPIRED),
-            StorageError::Compacted(revision) => ApiError::expired(format!(
-                "The resourceVersion for the provided list is too old: {revision}"
-            )),
-            other => other.into(),
-        })?;
+        let resume = going_on.map(|going_on| going_on.start);
+        let listing = self.storage.list(range, at);
+        let listing = listing.map_err(|error| too_old(error, resume.as_deref()))?;
         Ok(Sending {
             engine: Arc::clone(self),
             revision: listing.revision(),
             listing,
+            resume,
             filter,
             encoder: Encoder::new(call.form, &call.resource),
             all,
@@ -286,7 +305,8 @@ impl Sending {
     /// Reads the next chunk where all that was read is sent.
     async fn fetch(&mut self) -> Result<(), ApiError> {
         if self.left != Some(0) && self.read.as_slice().is_empty() {
-            let chunk = self.listing.next_chunk()?;
+            let chunk = self.listing.next_chunk();
+            let chunk = chunk.map_err(|error| too_old(error, self.resume.as_deref()))?;
             let resource = &self.encoder.resource;
             self.read = self.engine.in_version(resource, chunk).await?.into_iter();
         }
