@@ -10,7 +10,8 @@ use skerry_schema::discovery::{self, Aggregated};
 use crate::answer::{self, Answer};
 use crate::engine::Engine;
 use crate::error::ApiError;
-use crate::negotiate::json_profiles;
+use crate::negotiate::{Asked, json_profiles, negotiate};
+use crate::query::Query;
 
 /// The version of Kubernetes whose API this is.
 const MINOR: &str = "36";
@@ -50,6 +51,7 @@ impl Engine {
                     let text = Bytes::from(answer::json(&document));
                     return Ok(Answer::Raw(content_type, text));
                 }
+                negotiate(Some(accept), &Query::default(), "", Asked::Plain)?;
                 Some(match core {
                     true => discovery::api_versions(server_address),
                     false => {

@@ -82,8 +82,18 @@ pub(crate) const ACCEPTED: &str =
 pub(crate) enum Asked {
     /// One object or a list: all shapes.
     Objects,
-    /// Documents and statuses: as they are.
+    /// Documents, statuses and reviews: as they are.
     Plain,
+}
+
+impl Asked {
+    /// What the resources of a group are: reviews are not kept and have no table.
+    pub(crate) fn of(group: &str) -> Asked {
+        match group {
+            "authentication.k8s.io" | "authorization.k8s.io" => Asked::Plain,
+            _ => Asked::Objects,
+        }
+    }
 }
 
 /// One clause of an `Accept` header.

@@ -157,11 +157,11 @@ impl Api {
         let user_agent = text_of(&head.headers, header::USER_AGENT);
         let accept = text_of(&head.headers, header::ACCEPT);
         // Errors have the form that was asked for as far as it can be known.
-        let form = negotiate(Some(accept), &query, user_agent, Asked::Objects);
+        let info = route(&head.method, head.uri.path(), &query);
+        let form = negotiate(Some(accept), &query, user_agent, Asked::of(&info.group));
         let error_form = form.as_ref().copied().unwrap_or(Form::PLAIN);
 
         let metrics = &self.0.metrics;
-        let info = route(&head.method, head.uri.path(), &query);
         let authenticated = self.0.engine.authenticate(peer, &head.headers).await;
         if let Err(error) = trail.received(authenticated.as_ref().ok(), &info).await {
             return answer::refuse(&error, error_form, &[]);
