@@ -204,10 +204,7 @@ impl Call {
                 )),
                 _ => error,
             })?;
-        let duplicates = decoded.duplicates.iter();
-        let mut faults: Vec<String> = duplicates
-            .map(|path| format!("duplicate field {path:?}"))
-            .collect();
+        let mut faults = decoded.duplicates;
         let mut value = decoded.value;
         self.check(&mut value, types, validation, &mut faults)?;
         Ok(value)
@@ -282,7 +279,7 @@ impl Call {
             FieldValidation::Strict => {
                 return Err(ApiError::bad_request(format!(
                     "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
-                    found.join(", ")
+                    decode::strictly(found).join(", ")
                 )));
             }
         }

@@ -19,7 +19,7 @@ use crate::limits::{BODY_BYTES_MAX, BODY_TIME_MAX, DEPTH_MAX, DRAIN_BYTES_MAX, D
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Decoded {
     pub(crate) value: Value,
-    /// Paths of fields that were there more than once; the last one counts.
+    /// What was there more than once, of which the last counts; of YAML with its line.
     pub(crate) duplicates: Vec<String>,
 }
 
@@ -140,6 +140,19 @@ pub(crate) fn yaml(body: &[u8]) -> Result<Decoded, ApiError> {
     })?;
     yaml::parse(text)
         .map_err(|error| ApiError::bad_request(format!("error converting YAML to JSON: {error}")))
+}
+
+/// Faults as the errors that upstream's decoders give: the lines of YAML are one.
+pub(crate) fn strictly(faults: &[String]) -> Vec<String> {
+    let (lines, fields): (Vec<&str>, Vec<&str>) = faults
+        .iter()
+        .map(String::as_str)
+        .partition(|fault| fault.starts_with("line "));
+    let yaml =
+        (!lines.is_empty()).then(|| format!("yaml: unmarshal errors:\n  {}", lines.join("\n  ")));
+    yaml.into_iter()
+        .chain(fields.into_iter().map(str::to_owned))
+        .collect()
 }
 
 /// Decodes what the store holds: it was checked when it came in.

@@ -14,7 +14,8 @@ use crate::limits::{DEPTH_MAX, YAML_BYTES_MAX, YAML_NODES_MAX};
 pub(super) fn parse(text: &str) -> Result<Decoded, String> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, _) = event.map_err(|error| format!("yaml: {error}"))?;
+        let (event, span) = event.map_err(|error| format!("yaml: {error}"))?;
+        builder.line = span.start.line();
         if builder.take(event)? {
             break;
         }
@@ -30,7 +31,8 @@ enum Open {
     List(Vec<Value>),
     Object {
         entries: Map<String, Value>,
-        key: Option<String>,
+        /// With the line that it stands in.
+        key: Option<(String, usize)>,
     },
 }
 
@@ -41,6 +43,8 @@ struct Builder {
     root: Option<Value>,
     nodes: usize,
     bytes: usize,
+    /// Where the parser is.
+    line: usize,
     duplicates: Vec<String>,
 }
 
@@ -122,22 +126,25 @@ impl Builder {
             None => self.root = Some(value),
             Some((Open::List(list), _)) => list.push(value),
             Some((Open::Object { entries, key }, _)) => match key.take() {
-                Some(name) if name == "<<" && value.is_object() => {
+                Some((name, _)) if name == "<<" && value.is_object() => {
                     if let Value::Object(merged) = value {
                         for (name, value) in merged {
                             entries.entry(name).or_insert(value);
                         }
                     }
                 }
-                Some(name) => {
+                Some((name, line)) => {
                     if entries.contains_key(&name) && self.duplicates.len() < 32 {
-                        self.duplicates.push(name.clone());
+                        let fault = format!("line {line}: key {name:?} already set in map");
+                        self.duplicates.push(fault);
                     }
                     entries.insert(name, value);
                 }
                 None => match value {
-                    Value::String(name) => *key = Some(name),
-                    Value::Bool(_) | Value::Number(_) => *key = Some(value.to_string()),
+                    Value::String(name) => *key = Some((name, self.line)),
+                    Value::Bool(_) | Value::Number(_) => {
+                        *key = Some((value.to_string(), self.line));
+                    }
                     _ => return Err("yaml: a key must be a scalar".into()),
                 },
             },

@@ -13,7 +13,7 @@ use crate::engine::{Engine, Kept};
 use crate::error::ApiError;
 use crate::limits::CONFLICT_RETRIES_MAX;
 use crate::object;
-use crate::options::{self, WriteOptions};
+use crate::options::{self, FieldValidation, WriteOptions};
 use crate::verbs::create::place;
 use crate::verbs::patch_fault;
 
@@ -128,7 +128,7 @@ impl Engine {
             return Err(ApiError::conflict(call.about(), &why));
         }
         let mut object = self.apply(call, None, &config, options)?;
-        self.check_patched(call, &mut object, options)?;
+        self.check_applied(call, &mut object, options)?;
         self.create_object(call, object, options).await
     }
 
@@ -144,11 +144,12 @@ impl Engine {
             let mut config = config.clone();
             self.check_config(call, &mut config)?;
             let mut next = self.apply(call, Some(&current.object), &config, options)?;
-            self.check_patched(call, &mut next, options)?;
+            self.check_applied(call, &mut next, options)?;
             return Ok(next);
         }
         let mut next = self.changed(call, &current.object, patch)?;
-        match self.check_patched(call, &mut next, options) {
+        let mut faults = patch_fault::of_body(call, options.field_validation);
+        match self.check_patched(call, &mut next, options, &mut faults) {
             Ok(()) => Ok(next),
             Err(error) => Err(patch_fault::blame(error, call.kind().2, patch, &next)),
         }
@@ -191,18 +192,35 @@ impl Engine {
         place(call, config)
     }
 
-    fn check_patched(
+    /// Checks what came of a configuration, and whether that says nothing twice.
+    fn check_applied(
         &self,
         call: &Call,
         next: &mut Value,
         options: &WriteOptions,
     ) -> Result<(), ApiError> {
-        call.check(
-            next,
-            &self.registry.types,
-            options.field_validation,
-            &mut Vec::new(),
-        )?;
+        let faults = patch_fault::of_body(call, options.field_validation);
+        match options.field_validation {
+            FieldValidation::Strict if !faults.is_empty() => {
+                let faults = decode::strictly(&faults).join(", ");
+                let why =
+                    format!("error strict decoding patch: error converting YAML to JSON: {faults}");
+                return Err(ApiError::bad_request(why));
+            }
+            _ => faults.iter().for_each(|fault| call.warn(fault)),
+        }
+        self.check_patched(call, next, options, &mut Vec::new())
+    }
+
+    fn check_patched(
+        &self,
+        call: &Call,
+        next: &mut Value,
+        options: &WriteOptions,
+        faults: &mut Vec<String>,
+    ) -> Result<(), ApiError> {
+        let validation = options.field_validation;
+        call.check(next, &self.registry.types, validation, faults)?;
         place(call, next)?;
         self.shape(call, next)
     }

@@ -9,7 +9,49 @@ use serde_json::Value;
 use skerry_selector::quoted;
 
 use super::patch::Patch;
+use crate::call::Call;
+use crate::decode;
 use crate::error::{About, ApiError};
+use crate::options::FieldValidation;
+
+/// Fields of an operation of a JSON patch.
+const OPERATION: [&str; 4] = ["op", "path", "from", "value"];
+
+/// How many faults of one patch are told.
+const FAULTS_MAX: usize = 32;
+
+/// What the patch says twice, and what is no part of an operation.
+pub(crate) fn of_body(call: &Call, validation: FieldValidation) -> Vec<String> {
+    if validation == FieldValidation::Ignore {
+        return Vec::new();
+    }
+    let operations = call.media_type == "application/json-patch+json";
+    let decoded = match call.media_type.as_str() {
+        "application/apply-patch+yaml" => decode::yaml(&call.body),
+        _ => decode::json(&call.body),
+    };
+    // What cannot be read is told elsewhere.
+    let Ok(decoded) = decoded else {
+        return Vec::new();
+    };
+    let mut faults = decoded.duplicates;
+    if let (true, Value::Array(list)) = (operations, &decoded.value) {
+        for (index, operation) in list.iter().enumerate() {
+            let fields = operation.as_object().into_iter().flatten();
+            let unknown = fields.filter(|(key, _)| !OPERATION.contains(&key.as_str()));
+            faults.extend(unknown.map(|(key, _)| {
+                let path = format!("[{index}].{key}");
+                format!("unknown field {path:?}")
+            }));
+        }
+        faults.truncate(FAULTS_MAX);
+        faults = faults
+            .iter()
+            .map(|fault| format!("json patch {fault}"))
+            .collect();
+    }
+    faults
+}
 
 /// `error` of `made`, which is no object of `kind`, as the fault of the patch.
 pub(crate) fn blame(error: ApiError, kind: &str, patch: &Patch<'_>, made: &Value) -> ApiError {
