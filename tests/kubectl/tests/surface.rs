@@ -17,15 +17,12 @@ const PATHS: &str = include_str!("../surface/paths.tsv");
 const OBJECTS: &str = include_str!("../surface/objects.jsonl");
 
 /// Kinds that are refused with 501 rather than kept and not carried out.
-const REFUSED: [&str; 8] = [
+const REFUSED: [&str; 5] = [
     "APIService",
-    "CustomResourceDefinition",
     "MutatingAdmissionPolicy",
     "MutatingAdmissionPolicyBinding",
-    "MutatingWebhookConfiguration",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
-    "ValidatingWebhookConfiguration",
 ];
 /// What kinds answer with that are asked and are not objects.
 const ANSWERED_WITH_STATUS: [&str; 2] = ["Binding", "Eviction"];

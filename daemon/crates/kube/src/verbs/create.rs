@@ -64,7 +64,6 @@ impl Engine {
         certificates::fill(call, &mut object, None);
         self.refuse_escalation(call, &object, None)?;
         let lease = self.lease_for(&call.resource, options).await?;
-        call.warn_of(&object, None);
         for _ in 0..NAME_TRIES_MAX {
             if makes_name {
                 let name = object::generated_name(&base);
@@ -85,6 +84,7 @@ impl Engine {
                 self.give_back(claims).await;
                 return Err(error);
             }
+            call.warn_of(&object, None);
             let key = registry::key(&call.resource, &call.info.namespace, &name);
             if options.dry_run && self.storage.get(&key)?.is_some() {
                 if makes_name {
