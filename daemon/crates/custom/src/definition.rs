@@ -4,41 +4,54 @@
 //! their types. Knows nothing about who has taken which names. Invariant: what is missing or of
 //! another type reads as empty, and no definition makes a function panic.
 
+mod approval;
+mod common;
+mod conversion;
 mod default;
+mod defaults_check;
+pub(crate) mod field_path;
+mod has;
+mod props;
 mod read;
+mod schemas;
+mod structural;
+mod subresources;
+mod validate;
 
 pub use default::set_defaults;
 pub use read::{Column, Conversion, Definition, Names, Scale, Version};
+pub use validate::{validate, validate_status_update, validate_update};
 
 use serde_json::Value;
-use skerry_kinds::FieldError;
 
-/// What is wrong with a definition that is to be created.
+/// What the writer of a definition is warned of: formats that nobody checks.
 #[must_use]
-pub fn validate(_definition: &Value) -> Vec<FieldError> {
-    Vec::new()
+pub fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
+    let known = old.map(unknown_formats).unwrap_or_default();
+    let formats = unknown_formats(new).into_iter();
+    formats
+        .filter(|format| !known.contains(format))
+        .map(|format| format!("unrecognized format {}", skerry_kinds::quote(&format)))
+        .collect()
 }
 
-/// What is wrong with a definition that is to replace another.
-#[must_use]
-pub fn validate_update(_new: &Value, _old: &Value) -> Vec<FieldError> {
-    Vec::new()
-}
-
-/// What is wrong with a status that is to replace another.
-#[must_use]
-pub fn validate_status_update(_new: &Value, _old: &Value) -> Vec<FieldError> {
-    Vec::new()
-}
-
-/// What the writer of a definition is warned of.
-#[must_use]
-pub fn warnings(_new: &Value, _old: Option<&Value>) -> Vec<String> {
-    Vec::new()
+fn unknown_formats(definition: &Value) -> Vec<String> {
+    let mut formats = Vec::new();
+    for version in read::list(&definition["spec"]["versions"]) {
+        has::each(&version["schema"]["openAPIV3Schema"], &mut |schema| {
+            let format = read::text(&schema["format"]);
+            let kind = read::text(&schema["type"]);
+            if !format.is_empty() && !crate::schema::is_known_format(format, kind) {
+                formats.push(format.to_owned());
+            }
+        });
+    }
+    formats
 }
 
 /// The message of the condition `NonStructuralSchema`, where a schema is not structural.
 #[must_use]
-pub fn nonstructural(_definition: &Value) -> Option<String> {
-    None
+pub fn nonstructural(definition: &Value) -> Option<String> {
+    let errors = schemas::nonstructural(definition);
+    (!errors.is_empty()).then(|| skerry_kinds::summary(&errors))
 }

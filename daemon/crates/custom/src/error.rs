@@ -11,7 +11,6 @@ use crate::limits::ERRORS_MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Errors(pub(crate) Vec<FieldError>);
 
-#[allow(dead_code)]
 impl Errors {
     pub(crate) fn push(&mut self, error: FieldError) {
         if self.0.len() < ERRORS_MAX {

@@ -12,9 +12,17 @@ pub const NODES_MAX: usize = 1 << 18;
 pub const CHECKS_MAX: usize = 5_000_000;
 /// Memory of one compiled pattern, in bytes; one that needs more is refused.
 pub const PATTERN_BYTES_MAX: usize = 1 << 20;
-/// Memory in which one pattern remembers what it has seen, in bytes.
-pub const PATTERN_CACHE_BYTES_MAX: usize = 1 << 18;
 /// Compiled patterns that one schema keeps.
 pub const PATTERNS_KEPT_MAX: usize = 64;
 /// What a kept pattern is reckoned to hold, in bytes.
 pub const PATTERN_KEPT_BYTES: usize = 16 * 1024;
+/// Selectable fields of one version.
+pub const SELECTABLE_FIELDS_MAX: usize = 8;
+/// What one rule may be reckoned to cost.
+pub const RULE_COST_MAX: u64 = 10_000_000;
+/// What all rules of one schema may be reckoned to cost.
+pub const RULES_COST_MAX: u64 = 100_000_000;
+/// Rules that are named when all together cost too much.
+pub const RULES_NAMED_MAX: usize = 4;
+/// What a compiled rule is reckoned to hold, in bytes.
+pub const RULE_KEPT_BYTES: usize = 4 * 1024;

@@ -6,29 +6,44 @@
 mod check;
 mod compile;
 mod correlate;
+mod declared;
 mod default;
 mod embedded;
 mod format;
 mod go_regex;
+mod inspect;
 mod lists;
 mod number;
 mod object_meta;
 mod pattern;
 mod prune;
+mod rules;
 mod table;
 mod types;
+
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use skerry_kinds::{ErrorKind, FieldError};
 use skerry_schema::Types;
 
+pub(crate) use inspect::Place;
+pub(crate) use pattern::compile as compile_pattern;
 pub use types::ROOT;
 
+/// A schema as a definition's checks see it.
+pub(crate) type Compiled = Schema;
+
 use crate::error::{Errors, WHOLE_FIELD};
-use crate::limits::{DEPTH_MAX, PATTERN_KEPT_BYTES};
+use crate::limits::{DEPTH_MAX, PATTERN_KEPT_BYTES, RULE_KEPT_BYTES};
 use correlate::Pair;
 use pattern::Patterns;
 use table::{Flags, Table};
+
+/// Whether a format says anything of values of a type.
+pub(crate) fn is_known_format(format: &str, kind: &str) -> bool {
+    format::is_checked(format, table::Kind::of(kind))
+}
 
 /// Why a schema cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +58,10 @@ pub struct CompileError {
 /// A compiled schema of one version of a kind.
 #[derive(Debug)]
 pub struct Schema {
-    table: Table,
+    table: Arc<Table>,
     patterns: Patterns,
+    declared: OnceLock<Arc<declared::Declared>>,
+    rules: OnceLock<rules::Rules>,
 }
 
 impl Schema {
@@ -56,15 +73,20 @@ impl Schema {
     /// The schema is beyond `limits`.
     pub fn compile(schema: &Value) -> Result<Self, CompileError> {
         Ok(Self {
-            table: compile::compile(schema)?,
+            table: Arc::new(compile::compile(schema)?),
             patterns: Patterns::default(),
+            declared: OnceLock::new(),
+            rules: OnceLock::new(),
         })
     }
 
     /// About how much memory it holds, with the patterns and rules that were used so far.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.table.heap_bytes() + self.patterns.kept() * PATTERN_KEPT_BYTES
+        let rules = self.rules.get().map_or(0, rules::Rules::kept);
+        self.table.heap_bytes()
+            + self.patterns.kept() * PATTERN_KEPT_BYTES
+            + rules * RULE_KEPT_BYTES
     }
 
     /// Takes out of an object from a request what the schema does not know, and nulls that are
@@ -167,7 +189,7 @@ impl Schema {
         }
     }
 
-    fn rules(&self, _object: &Value, _old: Option<&Value>, errors: &mut Errors) {
+    fn rules(&self, object: &Value, old: Option<&Value>, errors: &mut Errors) {
         if !self.table.node(self.table.root).has(Flags::HAS_RULES) {
             return;
         }
@@ -190,7 +212,19 @@ impl Schema {
                          correct the existing errors to complete validation"
                     .to_owned(),
             });
+            return;
         }
+        let root = (self.table.root, true);
+        let rules = self.compiled_rules();
+        errors.extend(rules::validate(
+            &self.table,
+            rules,
+            root,
+            object,
+            old,
+            None,
+            old.is_some(),
+        ));
     }
 
     /// The schema for server-side apply; the root is the definition `ROOT`.

@@ -1,5 +1,7 @@
 //! Pruning, defaulting, and what server-side apply gets to see.
 
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
 use skerry_custom::{ROOT, Schema};
 use skerry_schema::{ListKind, Shape};

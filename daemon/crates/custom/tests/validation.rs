@@ -1,5 +1,7 @@
 //! What a schema says of an object, keyword by keyword, in upstream's words.
 
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
 use skerry_custom::Schema;
 

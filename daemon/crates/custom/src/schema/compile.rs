@@ -359,7 +359,10 @@ pub(crate) fn rules(schema: &Value) -> Vec<Rule> {
             "FieldValueDuplicate" => Reason::Duplicate,
             _ => Reason::Invalid,
         },
-        field_path: text(rule, "fieldPath").into(),
+        field_path: crate::definition::field_path::find(text(rule, "fieldPath"), schema, true)
+            .map(|(path, _)| path)
+            .unwrap_or_default()
+            .into(),
         optional_old_self: rule.get("optionalOldSelf").and_then(Value::as_bool),
     };
     rules.iter().map(rule).collect()

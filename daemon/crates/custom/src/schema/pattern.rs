@@ -5,18 +5,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regex::{Regex, RegexBuilder};
+use regex_lite::{Regex, RegexBuilder};
 
 use super::go_regex;
 use super::table::NameId;
-use crate::limits::{PATTERN_BYTES_MAX, PATTERN_CACHE_BYTES_MAX, PATTERNS_KEPT_MAX};
+use crate::limits::{PATTERN_BYTES_MAX, PATTERNS_KEPT_MAX};
 
 /// Compiles a pattern; the error is what Go would say.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     let translated = go_regex::translate(pattern)?;
     RegexBuilder::new(&translated)
         .size_limit(PATTERN_BYTES_MAX)
-        .dfa_size_limit(PATTERN_CACHE_BYTES_MAX)
         .build()
         .map_err(|_| match pattern.len() > 1000 {
             true => "error parsing regexp: expression too large".to_owned(),

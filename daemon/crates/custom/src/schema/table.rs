@@ -296,15 +296,13 @@ impl Table {
         self.names(span.unwrap_or_default())
     }
 
-    #[allow(dead_code)]
-    /// The rules of a node alone, and the number of the first of them.
-    pub(crate) fn rules(&self, id: NodeId) -> (usize, &[Rule]) {
+    /// The rules of a node alone.
+    pub(crate) fn rules(&self, id: NodeId) -> &[Rule] {
         let span = self.facet(id, |facet| match facet {
             Facet::Rules(span) => Some(*span),
             _ => None,
         });
-        let span = span.unwrap_or_default();
-        (span.start as usize, span.of(&self.rules))
+        span.unwrap_or_default().of(&self.rules)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
