@@ -65,6 +65,10 @@ pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
         return custom::prepare_create(custom, object);
     }
     skerry_kinds::prepare_create(&resource.group, &resource.kind, object);
+    if is_definition(resource) {
+        // Its status tells from the start which version objects are kept in.
+        definition::set_defaults(object);
+    }
 }
 
 /// What another state takes over from the one before it.
@@ -79,6 +83,10 @@ pub(crate) fn prepare_update(
         return custom::prepare_update(custom, subresource, next, old);
     }
     skerry_kinds::prepare_update(group, kind, subresource, next, old);
+    if is_definition(resource) && subresource.is_empty() {
+        definition::set_defaults(next);
+        custom::note_storage_version(next);
+    }
 }
 
 /// Refuses a new object that is not as it should be.

@@ -23,8 +23,8 @@ use tokio::sync::watch;
 pub(crate) use definition::{Column, Definition, Scale, is_true};
 pub(crate) use shelf::Shelf;
 pub(crate) use special::{
-    CLEANUP, begin_deletion, cells, columns, prepare_create, prepare_update, remove_condition,
-    set_condition,
+    CLEANUP, begin_deletion, cells, columns, note_storage_version, prepare_create, prepare_update,
+    remove_condition, set_condition,
 };
 
 use crate::registry::Resource;

@@ -124,6 +124,25 @@ fn object_field(value: Option<&Value>, name: &str) -> Option<Value> {
     value?.get(name).cloned()
 }
 
+/// Has a definition's status name the version that objects are kept in from now on: others may be
+/// kept in earlier ones still.
+pub(crate) fn note_storage_version(definition: &mut Value) {
+    let versions = definition
+        .pointer("/spec/versions")
+        .and_then(Value::as_array);
+    let mut versions = versions.into_iter().flatten();
+    let Some(storage) = versions.find(|one| one["storage"] == true) else {
+        return;
+    };
+    let name = storage["name"].clone();
+    let stored = definition.pointer_mut("/status/storedVersions");
+    if let Some(Value::Array(stored)) = stored
+        && !stored.contains(&name)
+    {
+        stored.push(name);
+    }
+}
+
 /// Has a definition that is to go wait until its objects are gone.
 pub(crate) fn begin_deletion(definition: &mut Value) {
     let mut finalizers = object::finalizers(definition);
