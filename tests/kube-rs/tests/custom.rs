@@ -1,5 +1,5 @@
 //! Custom resources through three members: what one has been told, all of them do.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeSet;
 
@@ -396,4 +396,62 @@ async fn objects_are_shown_in_every_version_whichever_they_are_kept_in() {
     let live = definitions(&clients[0]).get(name).await.unwrap();
     let kept = live.status.unwrap().stored_versions.unwrap();
     assert_eq!(kept, ["v2", "v3"]);
+}
+
+/// What the process holds in memory, in bytes.
+fn resident(cluster: &Cluster) -> usize {
+    let pid = cluster.members[0].pid().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    kib.parse::<usize>().unwrap() << 10
+}
+
+#[tokio::test]
+async fn five_hundred_definitions_with_a_megabyte_of_schemas_cost_little() {
+    const DEFINITIONS: usize = 500;
+    const BYTES_MAX: usize = 16 << 20;
+    let cluster = servers(1).await;
+    let client = plain_client(&cluster, 0).await;
+    let fields: serde_json::Map<String, Value> = (0..16)
+        .map(|number| {
+            let field = json!({
+                "type": "string", "maxLength": 100, "pattern": "^[a-z]+$",
+                "description": "One of many fields that somebody has described at length.",
+            });
+            (format!("field{number}"), field)
+        })
+        .collect();
+    let spec = json!({"type": "object", "properties": fields});
+    let group = "many.example.test";
+    let make = async |number: usize| {
+        let (kind, plural) = (format!("Kind{number}"), format!("kind{number}s"));
+        let made = definition(group, &plural, &kind, &["v1"], &spec);
+        define(&client, &made).await;
+        let things = objects(&client, group, "v1", &kind, &plural);
+        let thing = object(
+            group,
+            "v1",
+            &kind,
+            "a",
+            json!({"field1": "abc", "other": 1}),
+        );
+        let made = things.create(&PostParams::default(), &thing).await.unwrap();
+        assert_eq!(made.data["spec"], json!({"field1": "abc"}));
+        let wrong = object(group, "v1", &kind, "b", json!({"field1": "ABC"}));
+        let status = refusal(things.create(&PostParams::default(), &wrong).await);
+        assert_eq!(status.code, 422);
+    };
+    // What the first ones bring into memory is not theirs.
+    for number in 0..20 {
+        make(number).await;
+    }
+    let before = resident(&cluster);
+    for number in 20..DEFINITIONS {
+        make(number).await;
+    }
+    let schemas = spec.to_string().len() * DEFINITIONS;
+    let grown = resident(&cluster).saturating_sub(before);
+    println!("{schemas} bytes of schemas: {grown} bytes more");
+    assert!(schemas > 1 << 20 && grown < BYTES_MAX, "{grown}");
 }
