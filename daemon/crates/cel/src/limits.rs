@@ -42,3 +42,6 @@ pub const REGEXP_REPEAT_MAX: u32 = 1000;
 
 /// Most instructions of a compiled regular expression: 12 bytes each.
 pub const REGEXP_INSTRUCTIONS_MAX: usize = 32_768;
+
+/// Deepest value that an expression can make of its own, JSON aside.
+pub const VALUE_NESTING_MAX: usize = 300;

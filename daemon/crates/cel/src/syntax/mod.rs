@@ -6,6 +6,7 @@
 pub(crate) mod ast;
 mod lexer;
 pub(crate) mod macros;
+mod nesting;
 pub(crate) mod parser;
 pub(crate) mod source;
 mod unquote;

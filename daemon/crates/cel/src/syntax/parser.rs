@@ -4,10 +4,11 @@
 //! of the grammar as cel-go's parser counts it.
 
 use crate::issue::Issues;
-use crate::limits::{EXPRESSION_CODE_POINTS_MAX, NESTING_MAX, TREE_DEPTH_MAX};
+use crate::limits::{EXPRESSION_CODE_POINTS_MAX, NESTING_MAX, TREE_DEPTH_MAX, VALUE_NESTING_MAX};
 use crate::syntax::ast::{Entry, Expr, Field, Id, Kind};
 use crate::syntax::lexer::{self, Kind as T, Token};
 use crate::syntax::macros;
+use crate::syntax::nesting::nesting;
 use crate::syntax::source::Source;
 use crate::syntax::unquote::unquote;
 use crate::value::Value;
@@ -129,7 +130,7 @@ impl Parser<'_> {
             };
             return Err(self.syntax(self.peek().start, &text));
         }
-        if depth_exceeds(&root, NESTING_MAX, TREE_DEPTH_MAX) {
+        if depth_exceeds(&root, NESTING_MAX, TREE_DEPTH_MAX) || nesting(&root) > VALUE_NESTING_MAX {
             let text = "max recursion depth exceeded".to_owned();
             self.issues.push(self.source.issue(None, text));
             return Err(Stop);
