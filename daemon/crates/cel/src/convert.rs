@@ -226,7 +226,7 @@ fn to_uint<'a>(args: &[Value<'a>]) -> Result<Value<'a>, Error> {
     Ok(Value::Uint(number))
 }
 
-fn to_string<'a>(args: &[Value<'a>]) -> Result<Value<'a>, Error> {
+pub(crate) fn to_string<'a>(args: &[Value<'a>]) -> Result<Value<'a>, Error> {
     Ok(match args {
         [value @ Value::String(_)] => value.clone(),
         [Value::Bool(value)] => Value::str(if *value { "true" } else { "false" }),

@@ -72,6 +72,10 @@ pub use error::Error;
 pub use escape::{escape, unescape};
 pub use function::{Cost, Function, Implementation, Library};
 pub use issue::{Issue, Issues};
+pub use library::{
+    Authorizer, Check, Decision, JSON_PATCH, JSON_PATCH_TYPE, Object, Resource, authorizer_type,
+    authorizer_value, json_patch, json_patch_field, resource_check_type, resource_check_value,
+};
 pub use map::Entries;
 pub use program::Program;
 pub use schema::{Form, ListKind, NodeId, Schema, Shape, StringForm};

@@ -45,3 +45,14 @@ pub const REGEXP_INSTRUCTIONS_MAX: usize = 32_768;
 
 /// Deepest value that an expression can make of its own, JSON aside.
 pub const VALUE_NESTING_MAX: usize = 300;
+
+/// Longest string that one call of a function makes, in bytes (upstream: none; no request is
+/// larger, and only doubling comes this far).
+pub const STRING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Longest list that one call of a function makes (upstream: what the cost of one evaluation,
+/// counted afterwards, lets through: a million).
+pub const LIST_ITEMS_MAX: usize = 250_000;
+
+/// Most digits after the point that `format` writes (upstream: no limit).
+pub const FORMAT_PRECISION_MAX: usize = 1000;

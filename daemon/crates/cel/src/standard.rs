@@ -365,8 +365,9 @@ fn texts<'a>(args: &[Value<'a>], holds: fn(&str, &str) -> bool) -> Result<Value<
 
 fn matches<'a>(args: &[Value<'a>]) -> Result<Value<'a>, Error> {
     match args {
-        [Value::String(text), Value::String(pattern)] => {
-            crate::pattern::is_match(pattern, text).map(Value::Bool)
+        [Value::String(text), pattern] => {
+            let pattern = crate::pattern::of(pattern)?;
+            Ok(Value::Bool(pattern.is_match(text)))
         }
         _ => Err(Error::no_such_overload()),
     }

@@ -203,6 +203,7 @@ impl<'a> Value<'a> {
     pub fn cost_size(&self) -> u64 {
         match self {
             Self::Optional(Some(inner)) => inner.cost_size(),
+            Self::Opaque(value) => value.cost_size(),
             _ => self.size().unwrap_or(1),
         }
     }
@@ -343,6 +344,11 @@ pub trait Opaque: fmt::Debug + Any + Send + Sync {
 
     /// Whether the two are equal; `other` may be of another type.
     fn equals(&self, other: &dyn Opaque) -> bool;
+
+    /// The size that costs are reckoned from.
+    fn cost_size(&self) -> u64 {
+        1
+    }
 
     /// For functions that know the type: `value.as_any().downcast_ref::<Quantity>()`.
     fn as_any(&self) -> &dyn Any;

@@ -4,6 +4,7 @@
 //! Knows nothing about the checker's ways.
 
 use crate::check::Checked;
+use crate::library::clauses;
 use crate::pattern;
 use crate::syntax::ast::{Expr, Id, Kind};
 use crate::types::Type;
@@ -20,7 +21,14 @@ pub(super) fn validate(checked: &Checked, wrong: &mut dyn FnMut(Id, String)) {
 fn visit(checked: &Checked, expr: &Expr, exempt: bool, wrong: &mut dyn FnMut(Id, String)) {
     let mut exempt = exempt;
     match &expr.kind {
-        Kind::Call { function, args, .. } => {
+        Kind::Call {
+            function,
+            target,
+            args,
+        } => {
+            if let ("format", Some(target)) = (&**function, target) {
+                formatted(checked, expr.id, target, args, wrong);
+            }
             exempt = exempt || EXEMPT.contains(&&**function);
             if let Some(Expr {
                 id,
@@ -56,6 +64,33 @@ fn visit(checked: &Checked, expr: &Expr, exempt: bool, wrong: &mut dyn FnMut(Id,
         _ => {}
     }
     expr.children(&mut |child| visit(checked, child, exempt, wrong));
+}
+
+/// A literal format must fit the literal list of its values.
+fn formatted(
+    checked: &Checked,
+    id: Id,
+    target: &Expr,
+    args: &[Expr],
+    wrong: &mut dyn FnMut(Id, String),
+) {
+    let Kind::Literal(Value::String(format)) = &target.kind else {
+        return;
+    };
+    let [
+        Expr {
+            kind: Kind::List { items, .. },
+            ..
+        },
+    ] = args
+    else {
+        return;
+    };
+    let kinds: Vec<&Type> = items.iter().map(|item| checked.kind(item)).collect();
+    if let Err((place, why)) = clauses::check(format, &kinds) {
+        let item = place.and_then(|place| items.get(place));
+        wrong(item.map_or(id, |item| item.id), why);
+    }
 }
 
 fn inner(kind: &Type, optional: bool) -> &Type {

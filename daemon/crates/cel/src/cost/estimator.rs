@@ -244,11 +244,30 @@ impl<'e> Estimator<'e> {
             Kind::Literal(Value::String(text)) => Some(&**text),
             _ => None,
         };
+        let number = match &expr.kind {
+            Kind::Literal(Value::Int(number)) => Some(*number),
+            _ => None,
+        };
         Node {
             kind: self.checked.kind(expr),
             size: self.size(expr),
             literal,
+            number,
+            items: self.items(expr),
         }
+    }
+
+    fn items(&self, expr: &Expr) -> Option<Size> {
+        let Type::List(item) = self.checked.kind(expr) else {
+            return None;
+        };
+        let mut path = self.path(expr);
+        if path.is_empty() {
+            return None;
+        }
+        path.push("@items".to_owned());
+        let given = self.sizes.size(&path, item);
+        given.or_else(|| sizes::by_schema(self.env, &path))
     }
 
     fn call(

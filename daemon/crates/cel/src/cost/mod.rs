@@ -168,6 +168,10 @@ pub struct Node<'a> {
     pub size: Option<Size>,
     /// The text, where the operand is a string literal.
     pub literal: Option<&'a str>,
+    /// The number, where the operand is an int literal.
+    pub number: Option<i64>,
+    /// The size of a list's items, where the list is read from a variable.
+    pub items: Option<Size>,
 }
 
 impl Node<'_> {

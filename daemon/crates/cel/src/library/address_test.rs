@@ -37,7 +37,7 @@ fn what_is_no_address_is_refused_in_gos_words() {
         ("1.2.3.04", "IPv4 field has octet with leading zero"),
         (
             "1..2.3",
-            "IPv4 field must have at least one digit (at \"..2.3\")",
+            "IPv4 field must have at least one digit (at \".2.3\")",
         ),
         (
             "1.2.3.",

@@ -9,6 +9,7 @@ mod machine;
 mod plan;
 pub(crate) mod work;
 
+pub(crate) use charge::factor;
 pub(crate) use machine::Machine;
 pub(crate) use plan::plan;
 

@@ -7,6 +7,7 @@ use crate::convert;
 use crate::env::Env;
 use crate::function::Cost;
 use crate::map::Entries;
+use crate::pattern;
 use crate::run::charge::standard;
 use crate::run::{
     Attribute, Call, CallCost, FoldStep, Key, ListStep, MapStep, ObjectStep, Qualifier, Root, Step,
@@ -219,6 +220,13 @@ impl Planner<'_> {
         let mut args = Vec::with_capacity(operands.len());
         for operand in operands {
             args.push(self.step(operand)?);
+        }
+        if pattern::FUNCTIONS.contains(&function)
+            && let Some(operand) = args.get_mut(1)
+            && let Step::Constant(Value::String(text)) = operand
+        {
+            let constant = pattern::constant(text).map_err(|error| error.to_string())?;
+            *operand = Step::Constant(constant);
         }
         let overloads = self.checked.overloads(expr.id).to_vec();
         if let [Step::Constant(value)] = &args[..]
