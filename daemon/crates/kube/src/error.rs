@@ -25,6 +25,9 @@ pub struct ApiError {
     pub retry_after: Option<u32>,
     /// With what a list that is too old goes on, of another version.
     pub continue_token: Option<String>,
+    /// Somebody who was asked has refused it, or could not be asked: they may answer otherwise
+    /// another time, without anything having changed here.
+    pub(crate) by_others: bool,
 }
 
 /// What a resource is called in messages: `deployments.apps`, or `pods`.
@@ -73,7 +76,14 @@ impl ApiError {
             details: None,
             retry_after: None,
             continue_token: None,
+            by_others: false,
         }
+    }
+
+    /// Marks a refusal as that of somebody who was asked.
+    pub(crate) fn by_others(mut self) -> ApiError {
+        self.by_others = true;
+        self
     }
 
     fn about(mut self, about: About<'_>) -> ApiError {

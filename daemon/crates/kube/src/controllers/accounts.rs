@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio::time::{Instant, sleep_until};
 
 use super::RETRY_INTERVAL;
 use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::limits::{CLEANING_INTERVAL, REVISIT_INTERVAL};
 use crate::object;
 use crate::registry::{self, Resource};
 use crate::storage::Change;
@@ -44,7 +46,8 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
     let mut of_namespaces = watch(&namespaces)?;
     let mut of_accounts = watch(&accounts)?;
     let mut of_maps = watch(&maps)?;
-    let mut due = BTreeSet::new();
+    let (mut due, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    let mut again_at = Instant::now() + CLEANING_INTERVAL;
     loop {
         let chunk = listing.next_chunk()?;
         if chunk.is_empty() {
@@ -56,11 +59,27 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
     loop {
         for name in std::mem::take(&mut due) {
             let live = engine.read(&namespaces, "", &name)?;
-            if live.is_some_and(|live| !object::is_terminating(&live.object)) {
-                engine.furnish(&name).await?;
+            if live.is_none_or(|live| object::is_terminating(&live.object)) {
+                continue;
+            }
+            match engine.furnish(&name).await {
+                // The other namespaces do not wait for it.
+                Err(error) if error.by_others => {
+                    tracing::warn!(%error, name, "a namespace has no account yet");
+                    again_at = again_at.min(Instant::now() + REVISIT_INTERVAL);
+                    refused.insert(name);
+                }
+                done => done?,
             }
         }
+        if refused.is_empty() {
+            again_at = Instant::now() + CLEANING_INTERVAL;
+        }
         tokio::select! {
+            () = sleep_until(again_at) => {
+                due.append(&mut refused);
+                again_at = Instant::now() + CLEANING_INTERVAL;
+            }
             changes = of_namespaces.next() => {
                 let made = changes?.into_iter().filter(Change::is_creation);
                 due.extend(made.filter_map(|change| last_part(&change.key)));
@@ -92,7 +111,7 @@ impl Engine {
     async fn furnish(&self, namespace: &str) -> Result<(), ApiError> {
         let quiet = |made: Result<(), ApiError>| match made {
             // The namespace has gone meanwhile.
-            Err(error) if matches!(error.code, 403 | 404) => Ok(()),
+            Err(error) if matches!(error.code, 403 | 404) && !error.by_others => Ok(()),
             other => other,
         };
         let account = json!({"metadata": {"name": ACCOUNT}});

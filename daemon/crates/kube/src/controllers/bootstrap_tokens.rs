@@ -8,7 +8,7 @@ use super::RETRY_INTERVAL;
 use crate::bootstrap_tokens::{NAME_PREFIX, NAMESPACE, SECRET_TYPE, expiration_ms};
 use crate::engine::{self, Engine};
 use crate::error::ApiError;
-use crate::limits::CLEANING_INTERVAL;
+use crate::limits::{CLEANING_INTERVAL, REVISIT_INTERVAL};
 use crate::object;
 use crate::options::DeleteOptions;
 use crate::registry;
@@ -43,7 +43,14 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
                 let object = engine::kept(secrets, stored)?.object;
                 let is_token = object.get("type").is_some_and(|kind| kind == SECRET_TYPE);
                 match expiration_ms(&object).filter(|_| is_token) {
-                    Some(end) if end <= now_ms() => engine.delete_token(&object).await?,
+                    Some(end) if end <= now_ms() => match engine.delete_token(&object).await {
+                        Err(error) if error.by_others => {
+                            tracing::warn!(%error, "a bootstrap token cannot be deleted");
+                            let again = i64::try_from(REVISIT_INTERVAL.as_millis());
+                            next_ms = next_ms.min(now_ms() + again.unwrap_or(0));
+                        }
+                        done => done?,
+                    },
                     Some(end) => next_ms = next_ms.min(end),
                     None => {}
                 }
@@ -75,7 +82,7 @@ impl Engine {
         };
         match self.delete_object(&call, NAMESPACE, name, &options).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.code, 404 | 409) => Ok(()),
+            Err(error) if matches!(error.code, 404 | 409) && !error.by_others => Ok(()),
             Err(error) => Err(error),
         }
     }

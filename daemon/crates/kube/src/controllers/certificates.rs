@@ -55,7 +55,7 @@ async fn follow(engine: &Engine, signer: &Arc<dyn Signer>) -> Result<(), ApiErro
             }
             for stored in chunk {
                 if let Some(name) = last_part(&stored.key) {
-                    waits |= !engine.attend(signer, &name).await?;
+                    waits |= !unless_refused(&name, engine.attend(signer, &name).await)?;
                 }
             }
         }
@@ -75,9 +75,20 @@ async fn follow(engine: &Engine, signer: &Arc<dyn Signer>) -> Result<(), ApiErro
                 () = tokio::time::sleep_until(next_look) => break,
             }
             for name in due {
-                waits |= !engine.attend(signer, &name).await?;
+                waits |= !unless_refused(&name, engine.attend(signer, &name).await)?;
             }
         }
+    }
+}
+
+/// What somebody who was asked has refused is tried again later: the others do not wait for it.
+fn unless_refused(name: &str, done: Result<bool, ApiError>) -> Result<bool, ApiError> {
+    match done {
+        Err(error) if error.by_others => {
+            tracing::warn!(%error, name, "a certificate request cannot be written");
+            Ok(false)
+        }
+        done => done,
     }
 }
 
@@ -199,7 +210,7 @@ impl Engine {
         "kube-controller-manager".clone_into(&mut call.user_agent);
         match self.replace(&call, live, next, &own_options()).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.code, 404 | 409 | 422) => {
+            Err(error) if matches!(error.code, 404 | 409 | 422) && !error.by_others => {
                 tracing::debug!(%error, name, "a certificate request cannot be written");
                 Ok(())
             }
@@ -216,7 +227,7 @@ impl Engine {
         };
         match self.delete_object(&call, "", name, &options).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.code, 404 | 409) => Ok(()),
+            Err(error) if matches!(error.code, 404 | 409) && !error.by_others => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -55,7 +55,15 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
     loop {
         let mut later = BTreeSet::new();
         while let Some(name) = due.pop_first() {
-            match engine.settle_definition(&resource, &name).await? {
+            let settled = match engine.settle_definition(&resource, &name).await {
+                // The others do not wait for what somebody has against this one.
+                Err(error) if error.by_others => {
+                    tracing::warn!(%error, name, "a definition cannot be written");
+                    Settled::Waits
+                }
+                settled => settled?,
+            };
+            match settled {
                 Settled::Done => {}
                 Settled::Waits => _ = later.insert(name),
                 Settled::Released(group) => due.extend(engine.refused_in(&resource, &group)?),
@@ -337,10 +345,11 @@ impl Engine {
             propagation: Some(Propagation::Background),
             ..DeleteOptions::default()
         };
+        let mut refused = Ok(());
         loop {
             let chunk = listing.next_chunk()?;
             if chunk.is_empty() {
-                return Ok(());
+                return refused;
             }
             for stored in chunk {
                 let object = engine::present(resource, &stored)?;
@@ -350,6 +359,7 @@ impl Engine {
                     self.own_call("delete", group, version, &resource.plural, namespace, name)?;
                 match self.delete_object(&call, namespace, name, &options).await {
                     Ok(_) => {}
+                    Err(error) if error.by_others => refused = Err(error),
                     Err(error) if matches!(error.code, 404 | 409) => {}
                     Err(error) => return Err(error),
                 }
@@ -369,7 +379,7 @@ impl Engine {
         call.info.subresource = subresource.into();
         match self.replace(&call, live, next, &own_options()).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.code, 404 | 409) => Ok(()),
+            Err(error) if matches!(error.code, 404 | 409) && !error.by_others => Ok(()),
             Err(error) => Err(error),
         }
     }

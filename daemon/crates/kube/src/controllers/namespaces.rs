@@ -56,8 +56,15 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
         .watch(registry::keys(&namespaces, ""), from)?;
     loop {
         for name in std::mem::take(&mut waiting) {
-            if !engine.empty_namespace(&namespaces, &name).await? {
-                waiting.insert(name);
+            match engine.empty_namespace(&namespaces, &name).await {
+                Ok(true) => {}
+                Ok(false) => _ = waiting.insert(name),
+                // The others do not wait for what somebody has against this one.
+                Err(error) if error.by_others => {
+                    tracing::warn!(%error, name, "a namespace cannot be let go");
+                    waiting.insert(name);
+                }
+                Err(error) => return Err(error),
             }
         }
         let changes = match waiting.is_empty() {
@@ -205,8 +212,10 @@ impl Engine {
                             *remaining.finalizers.entry(finalizer).or_default() += 1;
                         }
                     }
-                    Err(error) if matches!(error.code, 404 | 409) => {}
-                    Err(error) if error.code < 500 => remaining.failures.push(error.message),
+                    Err(error) if matches!(error.code, 404 | 409) && !error.by_others => {}
+                    Err(error) if error.code < 500 || error.by_others => {
+                        remaining.failures.push(error.message);
+                    }
                     Err(error) => return Err(error),
                 }
             }

@@ -9,6 +9,7 @@ use skerry_rbac::aggregation::aggregate;
 use super::{RETRY_INTERVAL, own_options};
 use crate::engine::{self, Engine};
 use crate::error::ApiError;
+use crate::limits::REVISIT_INTERVAL;
 use crate::object;
 use crate::registry;
 
@@ -39,6 +40,7 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
                 all.push(engine::present(&resource, &stored)?);
             }
         }
+        let mut is_refused = false;
         for role in &all {
             let Ok(Some(rules)) = aggregate(role, &all) else {
                 continue;
@@ -49,11 +51,28 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
                 let mut next = live.object.clone();
                 next["rules"] = rules.into();
                 // Where it has changed meanwhile, the change brings us here again.
-                engine.replace(&call, &live, next, &own_options()).await?;
+                match engine.replace(&call, &live, next, &own_options()).await {
+                    Ok(_) => {}
+                    Err(error) if error.by_others => {
+                        tracing::warn!(%error, name, "a cluster role cannot be written");
+                        is_refused = true;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         drop(all);
         drop(listing);
-        while cursor.next().await?.is_empty() {}
+        let changed = async {
+            while cursor.next().await?.is_empty() {}
+            Ok::<(), ApiError>(())
+        };
+        match is_refused {
+            false => changed.await?,
+            true => tokio::select! {
+                changed = changed => changed?,
+                () = tokio::time::sleep(REVISIT_INTERVAL) => {}
+            },
+        }
     }
 }

@@ -139,7 +139,7 @@ impl Engine {
             }
             Err(failed) => {
                 asked.call.set_judged();
-                Err(failed.refusal(hook))
+                Err(failed.refusal(hook).by_others())
             }
         }
     }

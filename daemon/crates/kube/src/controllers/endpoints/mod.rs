@@ -297,7 +297,7 @@ impl State {
                 self.queue.done(&place, Instant::now(), rest);
             }
             // The namespace goes, and with it all that would be made.
-            Err(error) if matches!(error.code, 403 | 404) => {
+            Err(error) if matches!(error.code, 403 | 404) && !error.by_others => {
                 self.queue.done(&place, start, Duration::ZERO);
             }
             Err(error) => {

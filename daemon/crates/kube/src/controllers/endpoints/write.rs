@@ -78,7 +78,7 @@ impl Engine {
                 Ok(())
             }
             Ok(Deleted::Marked(_)) => Ok(()),
-            Err(error) if matches!(error.code, 404 | 409) => Ok(()),
+            Err(error) if matches!(error.code, 404 | 409) && !error.by_others => Ok(()),
             Err(error) => Err(error),
         }
     }

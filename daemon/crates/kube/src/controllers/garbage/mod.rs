@@ -5,9 +5,11 @@
 
 pub(super) mod graph;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
 
 use self::graph::{Graph, Place, Prefixes, note, owners, waiting};
 use super::warnings::Warning;
@@ -15,7 +17,7 @@ use super::{RETRY_INTERVAL, own_options};
 use crate::decode;
 use crate::engine::{Engine, Kept};
 use crate::error::ApiError;
-use crate::limits::CONFLICT_RETRIES_MAX;
+use crate::limits::{CLEANING_INTERVAL, CONFLICT_RETRIES_MAX, REVISIT_INTERVAL};
 use crate::object;
 use crate::options::{DeleteOptions, Propagation};
 use crate::registry::Resource;
@@ -36,6 +38,9 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
     let everything = storage::below("/registry/");
     let mut graph = Graph::default();
     let mut work = Vec::new();
+    // What somebody would not have done, and when it is tried again.
+    let mut refused = BTreeSet::new();
+    let mut again_at = Instant::now() + CLEANING_INTERVAL;
     let mut listing = engine.storage.list(everything.clone(), 0)?;
     let from = listing.revision() + 1;
     let mut cursor = engine.storage.watch(everything, from)?;
@@ -56,9 +61,28 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
     drop(listing);
     loop {
         for place in std::mem::take(&mut work) {
-            engine.collect(&mut graph, &place).await?;
+            match engine.collect(&mut graph, &place).await {
+                // Others do not wait for what somebody has against this one.
+                Err(error) if error.by_others => {
+                    tracing::warn!(%error, name = place.2, "an object stays that nobody owns");
+                    again_at = again_at.min(Instant::now() + REVISIT_INTERVAL);
+                    refused.insert(place);
+                }
+                done => done?,
+            }
         }
-        for change in cursor.next().await? {
+        if refused.is_empty() {
+            again_at = Instant::now() + CLEANING_INTERVAL;
+        }
+        let changes = tokio::select! {
+            changes = cursor.next() => changes?,
+            () = sleep_until(again_at) => {
+                work.extend(std::mem::take(&mut refused));
+                again_at = Instant::now() + CLEANING_INTERVAL;
+                continue;
+            }
+        };
+        for change in changes {
             let Some(place) = prefixes.place(&change.key) else {
                 continue;
             };
@@ -246,7 +270,7 @@ impl Engine {
             return Ok(false);
         }
         match self.rewrite(resource, kept, next).await {
-            Err(error) if error.code == 422 => Ok(false),
+            Err(error) if error.code == 422 && !error.by_others => Ok(false),
             done => done.map(|_| true),
         }
     }
@@ -269,7 +293,7 @@ impl Engine {
         };
         match self.delete_object(&call, namespace, name, &options).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.code, 404 | 409) => Ok(()),
+            Err(error) if matches!(error.code, 404 | 409) && !error.by_others => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -295,7 +319,7 @@ impl Engine {
             match self.rewrite(&resource, &kept, next).await {
                 Ok(false) => {}
                 Ok(true) => return Ok(true),
-                Err(error) if error.code == 422 => {
+                Err(error) if error.code == 422 && !error.by_others => {
                     tracing::warn!(%error, name = object::name(&kept.object), "it keeps its owners");
                     return Ok(false);
                 }
@@ -317,7 +341,7 @@ impl Engine {
         finalizers.retain(|held| held != finalizer);
         object::set_finalizers(&mut next, finalizers);
         match self.rewrite(resource, kept, next).await {
-            Err(error) if error.code == 422 => {
+            Err(error) if error.code == 422 && !error.by_others => {
                 tracing::warn!(%error, finalizer, "a finalizer cannot be taken off");
                 Ok(())
             }
@@ -337,8 +361,8 @@ impl Engine {
         let call = self.own_call("update", group, version, &resource.plural, namespace, name)?;
         match self.replace(&call, kept, next, &own_options()).await {
             Ok(written) => Ok(written.is_some()),
-            Err(error) if error.code == 404 => Ok(true),
-            Err(error) if error.code == 409 => Ok(false),
+            Err(error) if error.code == 404 && !error.by_others => Ok(true),
+            Err(error) if error.code == 409 && !error.by_others => Ok(false),
             Err(error) => Err(error),
         }
     }
