@@ -916,3 +916,107 @@ async fn whatever_webhooks_answer_the_server_goes_on() {
     servers.until(0, &["create", "configmap", "after"], |ended| ended.ok);
     servers.ok(&["get", "configmaps"]);
 }
+
+#[tokio::test]
+async fn conditions_say_when_a_webhook_is_worth_asking() {
+    let servers = Servers::start(1).await;
+    let webhook = Webhook::allowing();
+    let when = |expressions: &[&str]| {
+        let conditions = expressions.iter().enumerate();
+        let conditions: Vec<Value> = conditions
+            .map(|(i, text)| json!({"name": format!("c{i}"), "expression": text}))
+            .collect();
+        json!({ "matchConditions": conditions })
+    };
+    let mut closed = when(&["object.data.missing == 'x'"]);
+    closed["objectSelector"] = json!({"matchLabels": {"closed": "yes"}});
+    let mut open = closed.clone();
+    open["objectSelector"] = json!({"matchLabels": {"open": "yes"}});
+    open["failurePolicy"] = "Ignore".into();
+    let client = || webhook.client("/");
+    let hooks = vec![
+        hook(
+            "when",
+            client(),
+            when(&[
+                "request.operation == 'CREATE'",
+                "object.data.a == 'b'",
+                "!('system:nodes' in request.userInfo.groups)",
+            ]),
+        ),
+        hook(
+            "never",
+            client(),
+            when(&["object.data.missing == 'x'", "request.name == 'other'"]),
+        ),
+        hook("closed", client(), closed),
+        hook("open", client(), open),
+    ];
+    configure(&servers, VALIDATING, "v", hooks);
+    webhook.asked();
+    servers.ok_with(&["create", "-f", "-"], &config_map("one"));
+    assert_eq!(webhook.asked().len(), 1);
+    servers.ok(&["label", "configmap", "one", "x=y"]);
+    assert_eq!(webhook.asked().len(), 0);
+    let refused = servers.fails(&["label", "configmap", "one", "closed=yes"]);
+    assert_eq!(
+        refused,
+        "Error from server (Forbidden): configmaps \"one\" is forbidden: expression 'object.data.missing == 'x'' resulted in error: no such key: missing\n"
+    );
+    servers.ok(&["label", "configmap", "one", "open=yes"]);
+    assert_eq!(webhook.asked().len(), 0);
+
+    let bad = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": VALIDATING, "metadata": {"name": "bad"},
+        "webhooks": [hook("v", client(), when(&["1 + 1", "request.nothing"]))],
+    });
+    let refused = servers.fails_with(&["create", "-f", "-"], &bad.to_string());
+    for said in [
+        "webhooks[0].matchConditions[0].expression: Invalid value: \"1 + 1\": must evaluate to bool but got int",
+        "webhooks[0].matchConditions[1].expression: Invalid value: \"request.nothing\": compilation failed: ERROR: <input>:1:8: undefined field 'nothing'",
+    ] {
+        assert!(refused.contains(said), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_webhook_has_against_one_object_keeps_the_server_from_none_of_the_others() {
+    let servers = Servers::start(1).await;
+    let webhook = Webhook::start(|review| {
+        let request = &review["request"];
+        let is_held = request["operation"] == "DELETE"
+            && request["oldObject"]["metadata"]["labels"]["held"] == "yes";
+        Reply::Json(answer(
+            review,
+            json!({"allowed": !is_held, "status": {"code": 500}}),
+        ))
+    });
+    let all = json!({"rules": rule(&["DELETE"], "", "v1", &["configmaps"])});
+    servers.ok_with(&["create", "-f", "-"], &config_map("owner"));
+    let uid = servers.json(&["get", "configmap", "owner"])["metadata"]["uid"].clone();
+    // The first of them is looked at first, by name.
+    for (name, held) in [("a", "yes"), ("b", "no")] {
+        let owned = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"held": held},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}]}});
+        servers.ok_with(&["create", "-f", "-"], &owned.to_string());
+        servers.ok(&["create", "namespace", &format!("n{name}")]);
+        let kept = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": format!("n{name}"), "labels": {"held": held}}});
+        servers.ok_with(&["create", "-f", "-"], &kept.to_string());
+    }
+    configure(
+        &servers,
+        VALIDATING,
+        "v",
+        vec![hook("v", webhook.client("/"), all)],
+    );
+    servers.ok(&["delete", "namespace", "na", "nb", "--wait=false"]);
+    servers.ok(&["delete", "configmap", "owner"]);
+    servers.until(0, &["get", "namespace", "nb"], |ended| {
+        ended.err.contains("not found")
+    });
+    servers.until(0, &["get", "configmap", "b"], |ended| {
+        ended.err.contains("not found")
+    });
+    servers.ok(&["get", "namespace", "na"]);
+    servers.ok(&["get", "configmap", "a"]);
+}

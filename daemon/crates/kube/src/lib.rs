@@ -29,6 +29,7 @@ mod engine;
 mod error;
 mod escalation;
 mod events;
+mod expressions;
 mod filter;
 mod flow;
 mod frames;

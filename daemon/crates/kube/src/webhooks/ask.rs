@@ -126,7 +126,7 @@ impl Engine {
     }
 }
 
-fn kind_of<'a>(resource: &'a skerry_schema::Resource, asked: &Asked<'a>) -> Kind<'a> {
+pub(super) fn kind_of<'a>(resource: &'a skerry_schema::Resource, asked: &Asked<'a>) -> Kind<'a> {
     if let Some(kind) = asked.kind {
         return kind;
     }
@@ -144,7 +144,7 @@ fn kind_of<'a>(resource: &'a skerry_schema::Resource, asked: &Asked<'a>) -> Kind
     }
 }
 
-fn named(resource: &skerry_schema::Resource) -> Resource<'_> {
+pub(super) fn named(resource: &skerry_schema::Resource) -> Resource<'_> {
     Resource {
         group: &resource.group,
         version: &resource.version,

@@ -33,6 +33,7 @@ use crate::limits::{
     WEBHOOK_ANSWER_PLAIN_BYTES, WEBHOOK_ANSWERS_LARGE_MAX, WEBHOOK_CALLS_MAX,
     WEBHOOK_HEAD_BYTES_MAX, WEBHOOK_QUESTIONS_BYTES_MAX,
 };
+use crate::proxy::resolve::Destination;
 
 /// Questions are counted in so many bytes.
 const UNIT_BYTES: usize = 1 << 10;
@@ -192,26 +193,24 @@ impl Call<'_> {
     }
 
     async fn dial(&self) -> Result<TcpStream, Failure> {
-        let addresses = match &self.config.server {
-            Server::Url { host, port, .. } => vec![(host.clone(), *port)],
+        let destination = match &self.config.server {
+            Server::Url { host, port, .. } => Destination::new(host, *port),
             Server::Service {
                 namespace,
                 name,
                 port,
             } => self
                 .engine
-                .addresses_of_service(namespace, name, *port)
-                .map_err(Failure::Broken)?,
+                .resolve_service(namespace, name, *port)
+                .map_err(|error| match error.code {
+                    // As whoever lists Services says it.
+                    404 => Failure::Broken(format!("service {name:?} not found")),
+                    _ => Failure::Broken(error.message),
+                })?,
         };
-        let mut failed = String::new();
-        for (host, port) in addresses {
-            match TcpStream::connect((host.as_str(), port)).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) if failed.is_empty() => failed = refused(&host, port, &error),
-                Err(_) => {}
-            }
-        }
-        Err(Failure::Broken(failed))
+        let Destination { host, port } = destination;
+        let connected = TcpStream::connect((host.as_str(), port)).await;
+        connected.map_err(|error| Failure::Broken(refused(&host, port, &error)))
     }
 
     async fn send(

@@ -1,36 +1,113 @@
 //! `matchConditions`: whether what is known of a request makes a webhook worth asking.
 //!
-//! The seam to CEL: nothing else here knows that there is such a language. Invariant: a condition
-//! that cannot be evaluated refuses the request, or leaves the webhook out, as `failurePolicy` says.
+//! Invariant: a condition that has no value refuses the request, or leaves the webhook out, as
+//! `failurePolicy` says.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use skerry_kinds::FieldError;
+use skerry_rbac::review::user_info;
 
+use super::ask::{in_version, kind_of, named};
+use super::configurations::configures_webhooks;
 use super::hook::Hook;
 use super::matching::Invocation;
 use crate::admission::Asked;
+use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::ApiError;
-use crate::registry;
+use crate::expressions::{Condition, Facts, Met, environment, meets};
+use crate::{kind, registry};
 
 impl Engine {
+    /// Whether all conditions of a webhook hold.
     pub(super) fn meets_conditions(
         &self,
         hook: &Hook,
         asked: &Asked<'_>,
-        _invocation: &Invocation,
-        _object: Option<&Value>,
+        invocation: &Invocation,
+        object: Option<&Value>,
     ) -> Result<bool, ApiError> {
-        let Some(condition) = hook.conditions.first() else {
+        if hook.conditions.is_empty() {
             return Ok(true);
-        };
-        if hook.fails_open {
-            return Ok(false);
         }
-        let why = format!(
-            "condition {:?} cannot be evaluated: {:?}",
-            condition.name, condition.expression
+        let other = object.and_then(|object| in_version(invocation, object));
+        let old = asked.old.and_then(|old| in_version(invocation, old));
+        let facts = Facts::new(
+            other.as_ref().or(object),
+            old.as_ref().or(asked.old),
+            || request(asked, invocation),
+            // Webhooks are not told of it, as upstream.
+            || Value::Null,
         );
-        let about = registry::about(&asked.call.resource, asked.name);
-        Err(ApiError::forbidden(about, &why))
+        match meets(&hook.conditions, &facts) {
+            Met::Yes => Ok(true),
+            Met::No => Ok(false),
+            Met::Unknown(_) if hook.fails_open => Ok(false),
+            Met::Unknown(why) => {
+                let about = registry::about(&asked.call.resource, asked.name);
+                Err(ApiError::forbidden(about, &why).by_others())
+            }
+        }
     }
+
+    /// Refuses conditions that mean nothing, unless they stood there before.
+    pub(crate) fn check_conditions(
+        &self,
+        call: &Call,
+        object: &Value,
+        old: Option<&Value>,
+    ) -> Result<(), ApiError> {
+        if !configures_webhooks(&call.resource) || !call.info.subresource.is_empty() {
+            return Ok(());
+        }
+        let conditions = |object: &Value| -> Vec<Value> {
+            let hooks = object["webhooks"].as_array().into_iter().flatten();
+            hooks.map(|hook| hook["matchConditions"].clone()).collect()
+        };
+        let all = conditions(object);
+        if all.iter().all(Value::is_null) || old.is_some_and(|old| conditions(old) == all) {
+            return Ok(());
+        }
+        let env = environment(false);
+        let mut errors: Vec<FieldError> = Vec::new();
+        for (i, conditions) in all.iter().enumerate() {
+            for (j, condition) in Condition::read_all(&env, conditions).iter().enumerate() {
+                if let Err(error) = &condition.program {
+                    let field = format!("webhooks[{i}].matchConditions[{j}].expression");
+                    errors.push(error.at(field, &condition.expression));
+                }
+            }
+        }
+        match errors.as_slice() {
+            [] => Ok(()),
+            errors => Err(kind::invalid(&call.resource, object, errors)),
+        }
+    }
+}
+
+/// The request as expressions see it: without the objects, which are variables of their own.
+pub(crate) fn request(asked: &Asked<'_>, invocation: &Invocation) -> Value {
+    let own = &*asked.call.resource;
+    let resource = &*invocation.resource;
+    let mut told = json!({
+        "kind": kind_of(resource, asked),
+        "resource": named(resource),
+        "requestKind": kind_of(own, asked),
+        "requestResource": named(own),
+        "operation": asked.operation.word(),
+        "userInfo": user_info(&asked.call.user),
+        "dryRun": asked.dry_run,
+        "options": asked.options,
+    });
+    for (field, text) in [
+        ("subResource", asked.subresource()),
+        ("requestSubResource", asked.subresource()),
+        ("name", asked.name),
+        ("namespace", asked.namespace),
+    ] {
+        if !text.is_empty() {
+            told[field] = text.into();
+        }
+    }
+    told
 }

@@ -197,6 +197,11 @@ pub(super) fn exempts(asked: &Asked<'_>) -> bool {
     configures || asked.call.is_exempt
 }
 
+/// Whether objects of a resource are configurations of webhooks.
+pub(super) fn configures_webhooks(resource: &Resource) -> bool {
+    resource.group == GROUP && matches!(resource.plural.as_str(), MUTATING | VALIDATING)
+}
+
 impl Engine {
     /// The webhooks of a phase.
     pub(super) async fn hooks(
@@ -215,7 +220,7 @@ impl Engine {
     /// there is room for.
     pub(crate) fn bound_configurations(&self, call: &Call, object: &Value) -> Result<(), ApiError> {
         let resource = &call.resource;
-        if resource.group != GROUP || !matches!(resource.plural.as_str(), MUTATING | VALIDATING) {
+        if !configures_webhooks(resource) {
             return Ok(());
         }
         let name = crate::object::name(object);

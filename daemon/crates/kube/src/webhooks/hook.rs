@@ -9,6 +9,7 @@ use serde_json::Value;
 use skerry_selector::labels::Selector;
 
 use super::target::ClientConfig;
+use crate::expressions::{Condition, environment};
 use crate::limits::WEBHOOK_TIME_MAX;
 
 /// Whether a webhook changes objects or only judges them.
@@ -23,13 +24,6 @@ pub(crate) enum Phase {
 pub(crate) enum ReviewVersion {
     V1,
     V1Beta1,
-}
-
-/// A CEL expression that must hold for a webhook to be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Condition {
-    pub(crate) name: String,
-    pub(crate) expression: String,
 }
 
 /// See the module.
@@ -97,13 +91,11 @@ impl Hook {
         };
         let seconds = hook["timeoutSeconds"].as_u64();
         let timeout = seconds.map_or(WEBHOOK_TIME_MAX, Duration::from_secs);
-        let conditions = hook["matchConditions"].as_array().into_iter().flatten();
-        let condition = |condition: &Value| Condition {
-            name: condition["name"].as_str().unwrap_or_default().to_owned(),
-            expression: condition["expression"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+        let conditions = match &hook["matchConditions"] {
+            Value::Array(list) if !list.is_empty() => {
+                Condition::read_all(&environment(false), &hook["matchConditions"])
+            }
+            _ => Vec::new(),
         };
         let rules = hook["rules"].as_array().into_iter().flatten();
         let known = |version: &String| match version.as_str() {
@@ -120,7 +112,7 @@ impl Hook {
             takes_equivalents: text("matchPolicy") != "Exact",
             namespaces: selector("namespaceSelector"),
             objects: selector("objectSelector"),
-            conditions: conditions.map(condition).collect(),
+            conditions,
             takes_dry_run: matches!(text("sideEffects"), "None" | "NoneOnDryRun"),
             timeout: timeout.clamp(Duration::from_secs(1), WEBHOOK_TIME_MAX),
             is_reinvocable: text("reinvocationPolicy") == "IfNeeded",

@@ -19,7 +19,6 @@ mod matching;
 mod mutate;
 mod observe;
 mod pool;
-mod resolve;
 mod review;
 mod target;
 mod tls;
