@@ -6,6 +6,7 @@
 
 mod access;
 mod addresses;
+mod admission;
 mod batch;
 mod cluster;
 mod config;
@@ -129,6 +130,14 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
             let is_mutating = kind == "MutatingWebhookConfiguration";
             webhooks::configuration(object, old, is_mutating, errors);
         }
+        (
+            "admissionregistration.k8s.io",
+            "ValidatingAdmissionPolicy" | "MutatingAdmissionPolicy",
+        ) => admission::policy(object, kind == "MutatingAdmissionPolicy", errors),
+        (
+            "admissionregistration.k8s.io",
+            "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding",
+        ) => admission::binding(object, kind == "MutatingAdmissionPolicyBinding", errors),
         ("", "ResourceQuota") => quota::resource_quota(object, old, errors),
         ("", "LimitRange") => quota::limit_range(object, errors),
         ("scheduling.k8s.io", "PriorityClass") => policies::priority_class(object, old, errors),

@@ -81,14 +81,7 @@ fn promise(call: &Call) -> Result<(), ApiError> {
     let resource = &call.resource;
     let of = (resource.group.as_str(), resource.plural.as_str());
     match of {
-        ("apiregistration.k8s.io", "apiservices")
-        | (
-            "admissionregistration.k8s.io",
-            "mutatingadmissionpolicies"
-            | "mutatingadmissionpolicybindings"
-            | "validatingadmissionpolicies"
-            | "validatingadmissionpolicybindings",
-        ) => {
+        ("apiregistration.k8s.io", "apiservices") => {
             let what = format!("{}.{}", resource.plural, resource.group);
             Err(ApiError::not_served(&format!("what {what} ask for")))
         }

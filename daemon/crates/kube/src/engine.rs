@@ -17,6 +17,7 @@ use crate::frames::Frames;
 use crate::limits::{FRAMES_BYTES_MAX, FRAMES_MAX, RUNS_BYTES_MAX, RUNS_MAX};
 use crate::metrics::Metrics;
 use crate::object;
+use crate::policies::Policies;
 use crate::proxy::Outgoing;
 use crate::registry::{self, Registry, Resource};
 use crate::roles::Roles;
@@ -54,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) flow: FlowControl,
     /// Webhooks, and how they are asked.
     pub(crate) webhooks: Webhooks,
+    /// What policies of admission say.
+    pub(crate) policies: Policies,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// This member has led, and has made what every cluster starts with.
@@ -97,6 +100,7 @@ impl Engine {
             flow: FlowControl::new(options.memory_budget, &metrics),
             metrics,
             webhooks: Webhooks::default(),
+            policies: Policies::default(),
             bootstrapped: AtomicBool::new(false),
         })
     }

@@ -44,6 +44,7 @@ mod nodes;
 mod object;
 mod openapi;
 mod options;
+mod policies;
 mod proxy;
 mod query;
 mod registry;

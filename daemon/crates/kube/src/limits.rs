@@ -32,6 +32,18 @@ pub const WEBHOOK_METRIC_ROWS_MAX: usize = 512;
 /// Roles that a first start writes at once: one durable write of the log holds many.
 pub const FIRST_WRITES_MAX: usize = 64;
 
+/// Bytes of all admission policies and their bindings together: each member holds them, parsed.
+pub const POLICIES_BYTES_MAX: usize = 1 << 20;
+
+/// Objects that one binding of a policy may have for parameters: each is one evaluation.
+pub const POLICY_PARAMS_MAX: usize = 256;
+
+/// Bytes of what a policy has an audit event say under one key: upstream's.
+pub const POLICY_ANNOTATION_BYTES_MAX: usize = 10 << 10;
+
+/// Failures of policies that an audit event tells: upstream's.
+pub const POLICY_FAILURES_MAX: usize = 50;
+
 /// Levels of objects and lists in a body.
 pub const DEPTH_MAX: usize = 100;
 

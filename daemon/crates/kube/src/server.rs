@@ -34,7 +34,9 @@ use crate::services::{NodePorts, ServiceNetwork};
 use crate::storage::{Datastore, Storage};
 use crate::tokens::{ServiceKeyError, Tokens};
 use crate::verbs::connect::is_connect;
-use crate::{controllers, decode, flow, health, openapi, registry, roles, user, webhooks};
+use crate::{
+    controllers, decode, flow, health, openapi, policies, registry, roles, user, webhooks,
+};
 
 /// What can be set.
 #[derive(Debug, Clone)]
@@ -98,6 +100,7 @@ impl Api {
         tokio::spawn(custom::follow::run(Arc::clone(&engine)));
         tokio::spawn(flow::follow(Arc::clone(&engine)));
         tokio::spawn(webhooks::follow(Arc::clone(&engine)));
+        tokio::spawn(policies::follow(Arc::clone(&engine)));
         Ok(Api(Arc::new(Inner {
             engine,
             options,

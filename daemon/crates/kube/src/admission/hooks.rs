@@ -20,7 +20,8 @@ use crate::error::ApiError;
 use crate::limits::WEBHOOKS_TIME_MAX;
 use crate::object;
 use crate::options::{DeleteOptions, FieldValidation, Propagation, WriteOptions};
-use crate::webhooks::{Kind, Rounds};
+use crate::policies;
+use crate::webhooks::{self, Kind};
 
 /// What is done to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +156,13 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// What is known from one round to the next.
+#[derive(Default)]
+struct Turns {
+    policies: policies::Rounds,
+    webhooks: webhooks::Rounds,
+}
+
 impl Engine {
     /// The first point, for a new object.
     pub(crate) async fn change_new(
@@ -163,7 +171,7 @@ impl Engine {
         object: &mut Value,
     ) -> Result<bool, ApiError> {
         self.admit_new(asked.call, object).await?;
-        let mut rounds = Rounds::default();
+        let mut rounds = Turns::default();
         let mut changed = false;
         // The second time only those are asked who want to be.
         for _ in 0..2 {
@@ -184,7 +192,7 @@ impl Engine {
     ) -> Result<bool, ApiError> {
         let old = asked.old.unwrap_or(&Value::Null);
         self.admit_changed(asked.call, next, old)?;
-        let mut rounds = Rounds::default();
+        let mut rounds = Turns::default();
         let mut changed = false;
         for _ in 0..2 {
             if !self.change(asked, Some(&mut *next), &mut rounds).await? {
@@ -202,7 +210,7 @@ impl Engine {
         asked: &Asked<'_>,
         mut object: Option<&mut Value>,
     ) -> Result<(), ApiError> {
-        let mut rounds = Rounds::default();
+        let mut rounds = Turns::default();
         for _ in 0..2 {
             if !self
                 .change(asked, object.as_deref_mut(), &mut rounds)
@@ -219,9 +227,14 @@ impl Engine {
         &self,
         asked: &Asked<'_>,
         object: Option<&mut Value>,
-        rounds: &mut Rounds,
+        rounds: &mut Turns,
     ) -> Result<bool, ApiError> {
-        self.mutating_webhooks(asked, object, rounds).await
+        let (policies, webhooks) = (&mut rounds.policies, &mut rounds.webhooks);
+        let mut object = object;
+        let changed = self
+            .mutating_policies(asked, object.as_deref_mut(), policies)
+            .await?;
+        Ok(self.mutating_webhooks(asked, object, webhooks).await? || changed)
     }
 
     /// The second point.
@@ -230,6 +243,7 @@ impl Engine {
         asked: &Asked<'_>,
         object: Option<&Value>,
     ) -> Result<(), ApiError> {
+        self.validating_policies(asked, object).await?;
         self.validating_webhooks(asked, object).await
     }
 }

@@ -9,7 +9,7 @@ mod hooks;
 mod quotas;
 mod security;
 
-pub(crate) use hooks::Asked;
+pub(crate) use hooks::{Asked, Operation};
 
 use std::time::Duration;
 

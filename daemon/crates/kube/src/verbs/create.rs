@@ -16,6 +16,7 @@ use crate::limits::NAME_TRIES_MAX;
 use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
+use crate::policies;
 use crate::registry;
 use crate::time;
 
@@ -58,6 +59,7 @@ impl Engine {
             place(call, &mut object)?;
         }
         self.bound_configurations(call, &object)?;
+        self.bound_policies(call, &object)?;
         let makes_name = makes_name && object::name(&object).is_empty();
         new_metadata(&mut object);
         kind::prepare_create(&call.resource, &mut object);
@@ -72,6 +74,7 @@ impl Engine {
             let name = object::name(&object).to_owned();
             let claims = self.give(call, &mut object, None, options.dry_run).await?;
             let valid = kind::validate_create(&call.resource, &object)
+                .and_then(|()| policies::check(call, &object, None))
                 .or_else(|error| options.unchecked.then_some(()).ok_or(error))
                 // Whatever the rules of a kind are: the name becomes part of a key.
                 .and_then(|()| registry::check_segment(&name))

@@ -16,6 +16,7 @@ use crate::limits::CONFLICT_RETRIES_MAX;
 use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
+use crate::policies;
 use crate::registry;
 use crate::verbs::create::place;
 
@@ -84,10 +85,12 @@ impl Engine {
             self.prepare(call, &mut next, current)?;
         }
         self.bound_configurations(call, &next)?;
+        self.bound_policies(call, &next)?;
         let claims = self
             .give(call, &mut next, Some(old), options.dry_run)
             .await?;
-        let valid = kind::validate_update(&call.resource, &info.subresource, &next, old);
+        let valid = kind::validate_update(&call.resource, &info.subresource, &next, old)
+            .and_then(|()| policies::check(call, &next, Some(old)));
         let valid = valid
             .or_else(|error| options.unchecked.then_some(()).ok_or(error))
             .and_then(|()| self.admit_certificate(call, &next, Some(old)))

@@ -124,7 +124,7 @@ impl Hook {
 }
 
 impl Rule {
-    fn read(rule: &Value) -> Rule {
+    pub(crate) fn read(rule: &Value) -> Rule {
         Rule {
             operations: texts(&rule["operations"]),
             groups: texts(&rule["apiGroups"]),

@@ -28,11 +28,11 @@ impl Engine {
         asked: &Asked<'_>,
         object: Option<&Value>,
     ) -> Result<Option<Invocation>, ApiError> {
-        let by_namespace = self.in_namespaces(hook, asked, object);
+        let by_namespace = self.in_namespaces(&hook.namespaces, asked, object);
         if matches!(by_namespace, Ok(false)) {
             return Ok(None);
         }
-        let by_object = in_objects(hook, asked, object);
+        let by_object = in_objects(&hook.objects, asked, object);
         if matches!(by_object, Ok(false)) {
             return Ok(None);
         }
@@ -82,16 +82,16 @@ impl Engine {
         None
     }
 
-    fn in_namespaces(
+    pub(crate) fn in_namespaces(
         &self,
-        hook: &Hook,
+        selector: &Result<Selector, String>,
         asked: &Asked<'_>,
         object: Option<&Value>,
     ) -> Result<bool, ApiError> {
         if asked.namespace.is_empty() {
             return Ok(true);
         }
-        let selector = hook.namespaces.as_ref().map_err(ApiError::internal)?;
+        let selector = selector.as_ref().map_err(ApiError::internal)?;
         if selector.is_everything() {
             return Ok(true);
         }
@@ -115,7 +115,7 @@ impl Engine {
     }
 }
 
-fn subject<'a>(asked: &Asked<'a>, resource: &'a Resource) -> Subject<'a> {
+pub(crate) fn subject<'a>(asked: &Asked<'a>, resource: &'a Resource) -> Subject<'a> {
     Subject {
         operation: asked.operation.word(),
         group: &resource.group,
@@ -126,8 +126,12 @@ fn subject<'a>(asked: &Asked<'a>, resource: &'a Resource) -> Subject<'a> {
     }
 }
 
-fn in_objects(hook: &Hook, asked: &Asked<'_>, object: Option<&Value>) -> Result<bool, ApiError> {
-    let selector = hook.objects.as_ref().map_err(ApiError::internal)?;
+pub(crate) fn in_objects(
+    selector: &Result<Selector, String>,
+    asked: &Asked<'_>,
+    object: Option<&Value>,
+) -> Result<bool, ApiError> {
+    let selector = selector.as_ref().map_err(ApiError::internal)?;
     let selects = |selector: &Selector, object: Option<&Value>| {
         object.is_some_and(|object| {
             object.get("metadata").is_some() && selector.matches_object(object)

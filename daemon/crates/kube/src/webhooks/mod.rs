@@ -27,6 +27,8 @@ mod validate;
 pub(crate) use configurations::follow;
 #[allow(unused_imports)] // for conversion
 pub(crate) use failure::CallError;
+pub(crate) use hook::Rule;
+pub(crate) use matching::{in_objects, subject};
 pub(crate) use mutate::Rounds;
 pub(crate) use observe::Observations;
 pub(crate) use review::Kind;
