@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub mod behind;
 mod mask;
 mod play;
 mod port;

@@ -10,8 +10,6 @@ pub const UNKNOWN_FIELDS_MAX: usize = 256;
 pub const NODES_MAX: usize = 1 << 18;
 /// Steps of one check of an object against its schema: a step is one value against one node.
 pub const CHECKS_MAX: usize = 5_000_000;
-/// Memory of one compiled pattern, in bytes; one that needs more is refused.
-pub const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Compiled patterns that one schema keeps.
 pub const PATTERNS_KEPT_MAX: usize = 64;
 /// What a kept pattern is reckoned to hold, in bytes.

@@ -10,7 +10,6 @@ mod declared;
 mod default;
 mod embedded;
 mod format;
-mod go_regex;
 mod inspect;
 mod lists;
 mod number;

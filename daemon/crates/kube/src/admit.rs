@@ -17,7 +17,6 @@ const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 impl Engine {
     /// Whether an object may be made where the call wants it.
     pub(crate) fn admit_create(&self, call: &Call, name: &str) -> Result<(), ApiError> {
-        promise(call)?;
         let custom = call.resource.custom.as_ref();
         if custom.is_some_and(|custom| custom.definition.terminating) {
             let what = "create not allowed while custom resource definition is terminating";
@@ -72,20 +71,6 @@ impl Engine {
             return Err(ApiError::forbidden(about, why));
         }
         Ok(())
-    }
-}
-
-/// What would be kept and not done is refused, or told: a policy that nobody enforces is worse than
-/// none.
-fn promise(call: &Call) -> Result<(), ApiError> {
-    let resource = &call.resource;
-    let of = (resource.group.as_str(), resource.plural.as_str());
-    match of {
-        ("apiregistration.k8s.io", "apiservices") => {
-            let what = format!("{}.{}", resource.plural, resource.group);
-            Err(ApiError::not_served(&format!("what {what} ask for")))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use skerry_rbac::User;
 
 use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::proxy;
 use crate::user;
 
 impl Engine {
@@ -18,6 +19,9 @@ impl Engine {
         peer: &Peer,
         headers: &HeaderMap,
     ) -> Result<User, ApiError> {
+        if let Some(user) = self.front_proxied(peer, headers) {
+            return Ok(user);
+        }
         if let Some(name) = &peer.common_name {
             return Ok(user::authenticated(
                 name.clone(),
@@ -25,7 +29,11 @@ impl Engine {
             ));
         }
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return Ok(user::anonymous());
+            // Their certificate proves who they are, but not for whom they ask.
+            return match &peer.front_proxy {
+                Some(_) => Err(ApiError::unauthorized()),
+                None => Ok(user::anonymous()),
+            };
         };
         let text = value.to_str().unwrap_or_default();
         let (scheme, token) = text.split_once(' ').unwrap_or_default();
@@ -39,5 +47,11 @@ impl Engine {
                 Err(ApiError::unauthorized())
             }
         }
+    }
+    /// Whom a front proxy asks for.
+    fn front_proxied(&self, peer: &Peer, headers: &HeaderMap) -> Option<User> {
+        let shown = peer.front_proxy.as_deref()?;
+        let allowed = self.outgoing.as_ref()?.front_proxy_name();
+        (shown == allowed).then(|| proxy::user_of(headers))?
     }
 }

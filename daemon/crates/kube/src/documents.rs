@@ -42,12 +42,17 @@ impl Engine {
         let all = self.registry.all();
         let all = || all.iter().map(|resource| &***resource);
         let document = match parts.as_slice() {
-            [] => Some(paths(all())),
+            [] => {
+                let mut paths = paths(all());
+                self.extensions.merge_paths(&mut paths);
+                Some(paths)
+            }
             ["version"] => Some(version()),
             ["api"] | ["apis"] => {
                 let core = parts == ["api"];
                 if let Some((content_type, form)) = aggregated_form(accept) {
-                    let document = discovery::aggregated(all(), core, form);
+                    let mut document = discovery::aggregated(all(), core, form);
+                    self.extensions.merge_aggregated(&mut document, core);
                     let text = Bytes::from(answer::json(&document));
                     return Ok(Answer::Raw(content_type, text));
                 }
@@ -60,12 +65,16 @@ impl Engine {
                         if groups["groups"].is_null() {
                             groups["groups"] = json!([]);
                         }
+                        self.extensions.merge_groups(&mut groups);
                         groups
                     }
                 })
             }
             ["api", version] => discovery::resources(all(), "", version),
-            ["apis", group] => discovery::group(all(), group),
+            ["apis", group] => {
+                let own = discovery::group(all(), group);
+                self.extensions.merge_group(group, own)
+            }
             ["apis", group, version] => discovery::resources(all(), group, version),
             _ => None,
         };

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 use skerry_schema::Catalog;
 
+use crate::aggregate;
 use crate::answer;
 use crate::certificates::Signer;
 use crate::convert::convert;
@@ -39,6 +40,8 @@ pub(crate) struct Engine {
     pub(crate) signer: Option<Arc<dyn Signer>>,
     /// Who this server is towards others.
     pub(crate) outgoing: Option<Arc<dyn Outgoing>>,
+    /// Who answers for which version of the API.
+    pub(crate) extensions: aggregate::Table,
     /// The addresses of Services.
     pub(crate) services: ServiceNetwork,
     /// The ports on nodes that Services may have.
@@ -91,6 +94,7 @@ impl Engine {
             authority: options.authority.clone(),
             signer: options.signer.clone(),
             outgoing: options.outgoing.clone(),
+            extensions: aggregate::Table::default(),
             services: options.services,
             node_ports: options.node_ports,
             api_port: options.port,

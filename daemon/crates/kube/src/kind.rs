@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use skerry_custom::definition;
 use skerry_kinds::FieldError;
 
+use crate::aggregate;
 use crate::custom;
 use crate::error::ApiError;
 use crate::object;
 use crate::options::Propagation;
 use crate::registry::Resource;
+use crate::time;
 
 /// The `columnDefinitions` of a kind's Table.
 pub(crate) fn columns(resource: &Resource) -> Value {
@@ -68,6 +70,10 @@ pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
     if is_definition(resource) {
         // Its status tells from the start which version objects are kept in.
         definition::set_defaults(object);
+    }
+    let is_served_here = object.pointer("/spec/service").is_none_or(Value::is_null);
+    if is(resource, aggregate::GROUP, "APIService") && is_served_here {
+        object["status"] = aggregate::local_status(&time::rfc3339(time::now()));
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod admission;
 mod admit;
+mod aggregate;
 mod answer;
 mod audit;
 mod authenticate;

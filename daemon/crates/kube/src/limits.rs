@@ -122,6 +122,37 @@ pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 /// Bytes that are read of what another server says of an error: upstream's.
 pub const PROXY_ERROR_BYTES_MAX: usize = 2048;
 
+/// Versions of the API that others answer for.
+pub const EXTENSIONS_MAX: usize = 64;
+
+/// Versions of the API altogether.
+pub const API_SERVICES_MAX: usize = 4096;
+
+/// Bytes of the certificates that one extension server is verified with.
+pub const CA_BUNDLE_BYTES_MAX: usize = 64 << 10;
+
+/// How long an extension server may take to say what it has: upstream's.
+pub const DISCOVERY_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of that.
+pub const DISCOVERY_BYTES_MAX: usize = 512 << 10;
+
+/// Between two such questions; also the longest pause after one that was not answered.
+pub const DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The first pause after one that was not answered.
+pub const DISCOVERY_RETRY: Duration = Duration::from_millis(500);
+
+/// How many extension servers are asked at once.
+pub const ASKED_MAX: usize = 8;
+
+/// How long somebody else may take to begin an answer that does not last: upstream's limit of a
+/// whole request.
+pub const PROXIED_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Between two looks at whether an extension server answers: upstream's.
+pub const AVAILABILITY_INTERVAL: Duration = Duration::from_secs(30);
+
 /// Connections that are something else than HTTP by now: exec, port-forward and the like.
 pub const TUNNELS_MAX: usize = 256;
 

@@ -12,6 +12,7 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use skerry_schema::openapi::{self, Chunk, Document, Documents};
 
+use crate::aggregate::Table;
 use crate::answer::inject::{Inject, Insertion};
 use crate::answer::{self, Answer, Body, gzip};
 use crate::custom::Customs;
@@ -31,6 +32,7 @@ const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protob
 /// Answers a path below `/openapi`; nothing where it is none.
 pub(crate) fn answer(
     customs: &Customs,
+    extensions: &Table,
     path: &str,
     query: &Query,
     headers: &HeaderMap,
@@ -42,6 +44,7 @@ pub(crate) fn answer(
             let url = openapi::relative_url(&path, &hash);
             lines.entry(path).or_insert(url);
         }
+        lines.extend(extensions.openapi_places());
         let document = openapi::index_document(&lines);
         return Some(answer::respond(
             Answer::Object(200, document),

@@ -35,7 +35,8 @@ use crate::storage::{Datastore, Storage};
 use crate::tokens::{ServiceKeyError, Tokens};
 use crate::verbs::connect::is_connect;
 use crate::{
-    controllers, decode, flow, health, openapi, policies, registry, roles, user, webhooks,
+    aggregate, controllers, decode, flow, health, openapi, policies, registry, roles, user,
+    webhooks,
 };
 
 /// What can be set.
@@ -97,6 +98,7 @@ impl Api {
         let memory_budget = options.memory_budget;
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
+        tokio::spawn(aggregate::run(Arc::clone(&engine)));
         tokio::spawn(custom::follow::run(Arc::clone(&engine)));
         tokio::spawn(flow::follow(Arc::clone(&engine)));
         tokio::spawn(webhooks::follow(Arc::clone(&engine)));
@@ -216,6 +218,12 @@ impl Api {
         {
             return response;
         }
+        // A version's OpenAPI document is for whom the version is for.
+        let path = info.path.strip_prefix("/openapi/v3").unwrap_or(&info.path);
+        if let Some(service) = self.0.engine.extensions.remote_of(path) {
+            let asked = Inbound::new(peer, head, body.take());
+            return self.0.engine.extend(&service, asked, &user, &info).await;
+        }
         if !info.is_resource {
             let form = Form {
                 shape: crate::negotiate::Shape::Plain,
@@ -316,9 +324,13 @@ impl Api {
         headers: &HeaderMap,
         form: Form,
     ) -> Response<Body> {
-        if let Some(response) =
-            openapi::answer(&self.0.engine.registry.customs, &info.path, query, headers)
-        {
+        if let Some(response) = openapi::answer(
+            &self.0.engine.registry.customs,
+            &self.0.engine.extensions,
+            &info.path,
+            query,
+            headers,
+        ) {
             return response;
         }
         // As upstream's paths of discovery: they take nothing but GET.

@@ -5,28 +5,20 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regex_lite::{Regex, RegexBuilder};
+use skerry_cel::regexp::Pattern;
 
-use super::go_regex;
 use super::table::NameId;
-use crate::limits::{PATTERN_BYTES_MAX, PATTERNS_KEPT_MAX};
+use crate::limits::PATTERNS_KEPT_MAX;
 
 /// Compiles a pattern; the error is what Go would say.
-pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
-    let translated = go_regex::translate(pattern)?;
-    RegexBuilder::new(&translated)
-        .size_limit(PATTERN_BYTES_MAX)
-        .build()
-        .map_err(|_| match pattern.len() > 1000 {
-            true => "error parsing regexp: expression too large".to_owned(),
-            false => format!("error parsing regexp: invalid regular expression: `{pattern}`"),
-        })
+pub(crate) fn compile(pattern: &str) -> Result<Pattern, String> {
+    Pattern::new(pattern).map_err(|error| error.to_string())
 }
 
 /// The patterns of one schema that have been asked.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
-    compiled: Mutex<HashMap<NameId, Arc<Result<Regex, String>>>>,
+    compiled: Mutex<HashMap<NameId, Arc<Result<Pattern, String>>>>,
 }
 
 impl Patterns {
@@ -41,7 +33,7 @@ impl Patterns {
             known.or_insert_with(|| Arc::new(compile(pattern))).clone()
         };
         match &*known {
-            Ok(regex) => Ok(regex.is_match(text)),
+            Ok(compiled) => Ok(compiled.is_match(text)),
             Err(wrong) => Err(wrong.clone()),
         }
     }

@@ -65,6 +65,7 @@ async fn lead(engine: &Engine) {
     engine.bootstrapped.store(true, Ordering::Relaxed);
     tokio::join!(
         accounts::run(engine),
+        crate::aggregate::lead(engine),
         endpoints::run(engine),
         flow::run(engine),
         bootstrap_tokens::run(engine),

@@ -86,6 +86,11 @@ impl Customs {
         act(Arc::make_mut(&mut entries));
     }
 
+    /// Tells of every change of what the definitions make.
+    pub(crate) fn progress(&self) -> watch::Receiver<i64> {
+        self.seen.subscribe()
+    }
+
     /// Waits until definitions were read up to a revision.
     pub(crate) async fn wait_for(&self, revision: i64) {
         let mut seen = self.seen.subscribe();

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use skerry_rbac::User;
 
+use crate::{query, user};
+
 const REMOTE_USER: HeaderName = HeaderName::from_static("x-remote-user");
 const REMOTE_GROUP: HeaderName = HeaderName::from_static("x-remote-group");
 const REMOTE_UID: HeaderName = HeaderName::from_static("x-remote-uid");
@@ -135,6 +137,25 @@ pub(crate) fn as_user(headers: &mut HeaderMap, user: &User) {
             add(name.clone(), value);
         }
     }
+}
+
+/// Whom a front proxy says that it asks for.
+pub(crate) fn user_of(headers: &HeaderMap) -> Option<User> {
+    let texts = |name: &HeaderName| -> Vec<String> {
+        let values = headers.get_all(name).iter();
+        let texts = values.filter_map(|value| value.to_str().ok());
+        let texts = texts.filter(|text| !text.is_empty());
+        texts.map(str::to_owned).collect()
+    };
+    let name = texts(&REMOTE_USER).into_iter().next()?;
+    let mut user = user::authenticated(name, texts(&REMOTE_GROUP));
+    user.uid = texts(&REMOTE_UID).into_iter().next().unwrap_or_default();
+    for header in headers.keys() {
+        if let Some(key) = header.as_str().strip_prefix(REMOTE_EXTRA) {
+            user.extra.insert(query::decode_segment(key), texts(header));
+        }
+    }
+    Some(user)
 }
 
 /// Adds what was asked of this server: `uri` is the whole path, before the proxy took its own part.

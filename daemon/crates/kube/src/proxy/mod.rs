@@ -7,12 +7,6 @@
 //! Knows nothing about why: verbs, aggregation and webhooks say who is to be reached. Invariant:
 //! nothing that passes is held whole, and no credential of a client goes beyond this server.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "aggregation and webhooks come next"
-)]
-
 mod error;
 mod head;
 mod inbound;
@@ -23,8 +17,8 @@ mod tunnel;
 mod upstream;
 
 pub(crate) use error::ProxyError;
-pub(crate) use head::{as_user, path_escaped, query_escaped};
+pub(crate) use head::{as_user, path_escaped, query_escaped, user_of};
 pub(crate) use inbound::Inbound;
 pub use outgoing::{Outgoing, Trust};
-pub(crate) use pass::Passing;
+pub(crate) use pass::ask;
 pub(crate) use upstream::{Tls, Upstream};

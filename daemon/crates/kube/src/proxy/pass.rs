@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, h
 use http_body::Body as HttpBody;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::error::ProxyError;
@@ -135,4 +136,21 @@ fn relocate(headers: &mut HeaderMap, authority: &str, prefix: &str) {
     if let Some(Ok(value)) = moved.map(HeaderValue::try_from) {
         headers.insert(header::LOCATION, value);
     }
+}
+
+/// Asks something on this server's own behalf, without a body.
+pub(crate) async fn ask(
+    upstream: &Upstream,
+    method: Method,
+    target: &str,
+    headers: HeaderMap,
+) -> Result<Response<Incoming>, ProxyError> {
+    let uri: Uri = target
+        .parse()
+        .map_err(|error| ProxyError::Http(format!("{target:?}: {error}")))?;
+    let mut request = Request::new(full(Bytes::new()));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    upstream.send(request, false).await
 }

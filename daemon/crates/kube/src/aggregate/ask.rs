@@ -1,0 +1,122 @@
+//! The way to an extension server, and what this server asks there for itself.
+//!
+//! Invariant: of an answer no more is read than the asker has room for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, header};
+use http_body_util::BodyExt as _;
+use skerry_rbac::User;
+
+use super::table::Link;
+use crate::engine::Engine;
+use crate::proxy::{self, ProxyError, Tls, Trust, Upstream};
+
+/// As whom this server asks for itself: upstream's name, with all rights.
+pub(super) fn aggregator() -> User {
+    User {
+        name: "system:kube-aggregator".into(),
+        groups: vec![skerry_rbac::MASTERS.into()],
+        ..User::default()
+    }
+}
+
+/// What was answered.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) content_type: String,
+    pub(super) body: Bytes,
+}
+
+/// Why nobody can be asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoWay {
+    /// There is no address.
+    #[error("{0}")]
+    Address(crate::error::ApiError),
+    /// Whom to trust cannot be made out.
+    #[error("{0}")]
+    Trust(String),
+}
+
+impl Engine {
+    /// The way to an extension server: another of its addresses each time.
+    pub(super) fn way_to(&self, link: &Link) -> Result<Upstream, NoWay> {
+        let config = link.config.get_or_init(|| {
+            let Some(outgoing) = &self.outgoing else {
+                return Err("this server calls nobody".into());
+            };
+            let trust = match link.insecure {
+                true => Trust::Anyone,
+                false => Trust::Bundle(&link.bundle),
+            };
+            outgoing.to_server(trust, true)
+        });
+        let config = config.as_ref().map_err(|why| NoWay::Trust(why.clone()))?;
+        let found = self.resolve_service(&link.namespace, &link.service, link.port);
+        Ok(Upstream {
+            destination: found.map_err(NoWay::Address)?,
+            tls: Some(Tls {
+                config: Arc::clone(config),
+                name: format!("{}.{}.svc", link.service, link.namespace),
+            }),
+        })
+    }
+}
+
+/// Asks for a document; reads up to `bytes_max` of it.
+pub(super) async fn get(
+    upstream: &Upstream,
+    path: &str,
+    accept: &'static str,
+    bytes_max: usize,
+    time_max: Duration,
+) -> Result<Answered, ProxyError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    proxy::as_user(&mut headers, &aggregator());
+    let asked = async {
+        let response = proxy::ask(upstream, Method::GET, path, headers).await?;
+        let status = response.status().as_u16();
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let mut body = response.into_body();
+        let mut read = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| ProxyError::of_http(&error))?;
+            let Some(data) = frame.data_ref() else {
+                continue;
+            };
+            if read.len() + data.len() > bytes_max {
+                let why = format!("the answer is longer than {bytes_max} bytes");
+                return Err(ProxyError::Http(why));
+            }
+            read.extend_from_slice(data);
+        }
+        Ok(Answered {
+            status,
+            content_type,
+            body: read.freeze(),
+        })
+    };
+    let asked = tokio::time::timeout(time_max, asked).await;
+    asked.unwrap_or(Err(ProxyError::Timeout))
+}
+
+/// Asks whether there is an answer, whatever it is: its status.
+pub(super) async fn status(
+    upstream: &Upstream,
+    path: &str,
+    time_max: Duration,
+) -> Result<u16, ProxyError> {
+    let mut headers = HeaderMap::new();
+    proxy::as_user(&mut headers, &aggregator());
+    let asked = proxy::ask(upstream, Method::GET, path, headers);
+    match tokio::time::timeout(time_max, asked).await {
+        Ok(response) => Ok(response?.status().as_u16()),
+        Err(_) => Err(ProxyError::Timeout),
+    }
+}
