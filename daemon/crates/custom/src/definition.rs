@@ -24,6 +24,11 @@ pub use validate::{validate, validate_status_update, validate_update};
 
 use serde_json::Value;
 
+/// Whether a schema is structural and has known types only.
+pub(crate) fn is_publishable(schema: &Value) -> bool {
+    structural::is_structural(schema) && !has::any(schema, &has::unknown_type)
+}
+
 /// What the writer of a definition is warned of: formats that nobody checks.
 #[must_use]
 pub fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {

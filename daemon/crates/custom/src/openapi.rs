@@ -1,8 +1,21 @@
 //! The OpenAPI documents of custom kinds, as upstream publishes them.
+//!
+//! Made when they are asked for, from what definitions say. Knows nothing about who asks. A schema
+//! that is not structural is published as an object about which nothing is known. Invariant:
+//! every definition that a document of version 3 refers to is in it; those of version 2 refer to
+//! definitions of the built-in document as well.
 
-use serde_json::Value;
+mod model;
+mod paths;
+mod protobuf;
+mod shared;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
 
 use crate::definition::{Definition, Version};
+use model::Dialect;
 
 /// One version of one kind, to be published.
 #[derive(Clone, Copy)]
@@ -17,23 +30,44 @@ pub struct Published<'d> {
 
 /// The document of one group and version, with all its kinds: bytes of JSON.
 #[must_use]
-pub fn version_3(_kinds: &[Published<'_>]) -> Vec<u8> {
-    Vec::new()
+pub fn version_3(kinds: &[Published<'_>]) -> Vec<u8> {
+    let mut paths = Map::new();
+    let mut schemas = Map::new();
+    for kind in kinds {
+        paths.extend(paths::paths(kind, Dialect::Three));
+        schemas.extend(model::definitions(kind, Dialect::Three));
+    }
+    let mut wanted = BTreeSet::new();
+    shared::references(&Value::Object(paths.clone()), &mut wanted);
+    schemas
+        .values()
+        .for_each(|schema| shared::references(schema, &mut wanted));
+    shared::add(&mut schemas, wanted);
+    let document = json!({
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    });
+    document.to_string().into_bytes()
 }
 
 /// What OpenAPI v2 gets from one version of a kind.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Swagger {
     /// Name to definition.
-    pub definitions: serde_json::Map<String, Value>,
+    pub definitions: Map<String, Value>,
     /// Path to its operations.
-    pub paths: serde_json::Map<String, Value>,
+    pub paths: Map<String, Value>,
 }
 
 /// Definitions and paths of one version of a kind.
 #[must_use]
-pub fn version_2(_kind: &Published<'_>) -> Swagger {
-    Swagger::default()
+pub fn version_2(kind: &Published<'_>) -> Swagger {
+    Swagger {
+        definitions: model::definitions(kind, Dialect::Two),
+        paths: paths::paths(kind, Dialect::Two),
+    }
 }
 
 impl Swagger {
@@ -41,6 +75,6 @@ impl Swagger {
     /// protobuf of another document.
     #[must_use]
     pub fn protobuf(&self) -> Vec<u8> {
-        Vec::new()
+        protobuf::document(&self.definitions, &self.paths)
     }
 }

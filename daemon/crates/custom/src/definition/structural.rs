@@ -34,6 +34,7 @@ fn is_set_in(schema: &Value) -> impl Fn(&&str) -> bool {
     |name| !schema[*name].is_null()
 }
 
+/// Whether a schema is structural.
 pub(super) fn is_structural(schema: &Value) -> bool {
     is_convertible(schema) && validate(schema, &crate::error::WHOLE).is_empty()
 }
