@@ -195,15 +195,14 @@ impl Call {
         types: &Types,
         validation: FieldValidation,
     ) -> Result<Value, ApiError> {
-        let kind = self.kind().2;
-        let decoded =
-            decode::decode(&self.media_type, &self.body).map_err(|error| match error.code {
-                400 => ApiError::bad_request(format!(
-                    "the object provided is unrecognized (must be of type {kind}): {}",
-                    error.message
-                )),
-                _ => error,
-            })?;
+        let (group, version, kind) = self.kind();
+        let api_version = api_version(group, version);
+        let decoded = match self.media_type.as_str() {
+            skerry_wire::MEDIA_TYPE if self.is_custom() => {
+                return Err(decode::protobuf::refuse_custom(&api_version, kind));
+            }
+            media_type => decode::decode_as(media_type, &self.body, &api_version, kind)?,
+        };
         let mut faults = decoded.duplicates;
         let mut value = decoded.value;
         self.check(&mut value, types, validation, &mut faults)?;
@@ -221,8 +220,7 @@ impl Call {
     ) -> Result<(), ApiError> {
         let (group, version, kind) = self.kind();
         conform(value, group, version, kind)?;
-        let scales = self.info.subresource == "scale";
-        if let Some(custom) = self.resource.custom.as_ref().filter(|_| !scales) {
+        if let Some(custom) = self.resource.custom.as_ref().filter(|_| self.is_custom()) {
             let compiled = custom.compiled(&self.resource.version)?;
             let unknown = compiled.schema.prune(value);
             let unknown = unknown.map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -241,6 +239,11 @@ impl Call {
         }
         object::shaped(value)?;
         self.complain(faults, validation, version, kind)
+    }
+
+    /// Whether bodies are of a kind that a definition describes.
+    fn is_custom(&self) -> bool {
+        self.resource.custom.is_some() && self.info.subresource != "scale"
     }
 
     /// The name of the type of the bodies that the path takes.
@@ -287,6 +290,29 @@ impl Call {
     }
 }
 
+fn api_version(group: &str, version: &str) -> String {
+    match group {
+        "" => version.to_owned(),
+        group => format!("{group}/{version}"),
+    }
+}
+
+/// Why upstream cannot make an object of one kind of that of another: it says so with the names
+/// of Go's packages.
+fn unconvertible(said_version: &str, said_kind: &str, group: &str, kind: &str) -> String {
+    if !skerry_wire::knows(said_version, said_kind) {
+        return format!(
+            "no kind {said_kind:?} is registered for version {said_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+        );
+    }
+    let version = said_version.rsplit('/').next().unwrap_or_default();
+    let package = match group.split('.').next().unwrap_or_default() {
+        "" | "events" => "core",
+        package => package,
+    };
+    format!("converting ({version}.{said_kind}) to ({package}.{kind}): unknown conversion")
+}
+
 /// Makes sure that a body is of a kind; what does not say is taken for it.
 pub(crate) fn conform(
     object: &mut Value,
@@ -299,10 +325,7 @@ pub(crate) fn conform(
             "the object provided is unrecognized (must be of type {kind}): the body is not an object"
         )));
     };
-    let api_version = match group {
-        "" => version.to_owned(),
-        group => format!("{group}/{version}"),
-    };
+    let api_version = api_version(group, version);
     let said = |field: &str| {
         fields
             .get(field)
@@ -311,10 +334,8 @@ pub(crate) fn conform(
     };
     let (said_version, said_kind) = (said("apiVersion"), said("kind"));
     if !said_kind.is_empty() && said_kind != kind {
-        let short = said_version.rsplit('/').next().unwrap_or_default();
-        return Err(ApiError::bad_request(format!(
-            "{said_kind} in version {short:?} cannot be handled as a {kind}: the kind does not match the path"
-        )));
+        let why = unconvertible(said_version, said_kind, group, kind);
+        return Err(decode::unfit(said_version, said_kind, kind, &why));
     }
     if !said_version.is_empty() && said_version != api_version {
         return Err(ApiError::bad_request(format!(

@@ -63,9 +63,9 @@ pub const LIST_CHUNK_BYTES: usize = 64 << 10;
 /// a server has come back.
 pub const WATCH_INITIAL_BYTES: usize = 16 << 10;
 
-/// Bytes of a list as protobuf, which has to be made as a whole before it is sent: a longer one is
-/// sent as JSON.
-pub const LIST_PROTOBUF_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a list as protobuf that are held until its length is known, which comes first: a longer
+/// one is made twice.
+pub const LIST_PROTOBUF_BYTES_MAX: usize = 1 << 20;
 
 /// How long a list holds one view of the store, and with it the space of what changes meanwhile.
 pub const LIST_VIEW_TIME_MAX: Duration = Duration::from_secs(2);

@@ -77,11 +77,17 @@ impl Form {
 pub(crate) const ACCEPTED: &str =
     "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
+/// What watches are served as, for the message of a 406.
+pub(crate) const ACCEPTED_STREAMS: &str =
+    "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+
 /// What can be asked of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// One object or a list: all shapes.
     Objects,
+    /// The same of kinds that have no protobuf but that of their metadata.
+    CustomObjects,
     /// Documents, statuses and reviews: as they are.
     Plain,
 }
@@ -125,6 +131,16 @@ impl<'a> Clause<'a> {
             parameters,
             quality,
         }
+    }
+
+    /// Whether what it asks for beyond the media type can be given.
+    fn is_served(&self, encoding: Encoding) -> bool {
+        let stream = match self.parameter("stream") {
+            "" => true,
+            "watch" => encoding != Encoding::Yaml,
+            _ => false,
+        };
+        stream && matches!(self.parameter("sv"), "" | "v1")
     }
 
     fn parameter(&self, name: &str) -> &'a str {
@@ -196,11 +212,18 @@ pub(crate) fn negotiate(
             ("application", "vnd.kubernetes.protobuf") => Encoding::Protobuf,
             _ => continue,
         };
+        if !clause.is_served(encoding) {
+            continue;
+        }
+        let pretty = pretty || clause.parameter("pretty") == "1";
         let Some((shape, meta_version)) = shape(&clause, query, asked) else {
             continue;
         };
-        let is_plain = shape == Shape::Plain;
-        let has_protobuf = is_plain || (shape == Shape::Partial && meta_version == "v1");
+        let has_protobuf = match shape {
+            Shape::Plain => asked != Asked::CustomObjects,
+            Shape::Partial => meta_version == "v1",
+            Shape::Table(_) => false,
+        };
         if encoding == Encoding::Protobuf && !has_protobuf {
             continue;
         }
@@ -216,7 +239,8 @@ pub(crate) fn negotiate(
 
 fn shape(clause: &Clause<'_>, query: &Query, asked: Asked) -> Option<(Shape, &'static str)> {
     let wanted = clause.parameter("as");
-    if wanted.is_empty() || asked == Asked::Plain {
+    let is_plain = ["as", "g", "v"].map(|name| clause.parameter(name)) == [""; 3];
+    if is_plain || asked == Asked::Plain {
         return wanted.is_empty().then_some((Shape::Plain, "v1"));
     }
     let version = match (clause.parameter("g"), clause.parameter("v")) {
@@ -282,6 +306,24 @@ mod tests {
     }
 
     #[test]
+    fn custom_objects_have_no_protobuf_but_that_of_their_metadata() {
+        let form = |accept| negotiate(Some(accept), &Query::parse(""), "", Asked::CustomObjects);
+        let found = form("application/vnd.kubernetes.protobuf,application/json;q=0.9").unwrap();
+        assert_eq!(found.encoding, Encoding::Json);
+        let refused = form("application/vnd.kubernetes.protobuf").unwrap_err();
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            (
+                406,
+                "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"
+            )
+        );
+        let partial =
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        assert_eq!(form(partial).unwrap().encoding, Encoding::Protobuf);
+    }
+
+    #[test]
     fn quality_comes_before_order_and_what_nobody_serves_is_refused() {
         let found = form("application/json;q=0.5, application/yaml", "").unwrap();
         assert_eq!(found.encoding, Encoding::Yaml);
@@ -293,5 +335,15 @@ mod tests {
             406
         );
         assert_eq!(form("*/*", "").unwrap().encoding, Encoding::Json);
+        let stream = "application/vnd.kubernetes.protobuf;stream=watch;q=0.8,application/json;stream=watch;q=0.7,application/json;stream=tail";
+        assert_eq!(form(stream, "").unwrap().encoding, Encoding::Protobuf);
+        for refused in [
+            "application/yaml;stream=watch",
+            "application/json;sv=v2",
+            "application/json;v=v1",
+        ] {
+            assert_eq!(form(refused, "").unwrap_err().code, 406, "{refused}");
+        }
+        assert!(form("application/json;pretty=1", "").unwrap().pretty);
     }
 }

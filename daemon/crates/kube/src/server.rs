@@ -26,7 +26,7 @@ use crate::impersonate::impersonate;
 use crate::inflight::Inflight;
 use crate::limits::QUERY_BYTES_MAX;
 use crate::metrics::{MEDIA_TYPE, Measure, Metrics, Reading, Seen, slis};
-use crate::negotiate::{Asked, Form, negotiate};
+use crate::negotiate::{ACCEPTED_STREAMS, Asked, Encoding, Form, negotiate};
 use crate::proxy::{Inbound, Outgoing};
 use crate::query::Query;
 use crate::route::{RequestInfo, route};
@@ -231,6 +231,7 @@ impl Api {
             };
             return self.document(&info, &query, &head.headers, form);
         }
+        let form = |query: &Query, asked| negotiate(Some(accept), query, user_agent, asked);
         let mut call = match self.call(info, query, user, form).await {
             Ok(call) => call,
             Err(error) => return answer::refuse(&error, error_form, &[]),
@@ -363,7 +364,7 @@ impl Api {
         info: RequestInfo,
         query: Query,
         user: skerry_rbac::User,
-        form: Result<Form, ApiError>,
+        form: impl Fn(&Query, Asked) -> Result<Form, ApiError>,
     ) -> Result<Call, ApiError> {
         let registry = &self.0.engine.registry;
         let found = match registry.served(&info.group, &info.version, &info.resource) {
@@ -405,7 +406,14 @@ impl Api {
         if !resource.namespaced {
             info.namespace.clear();
         }
-        let form = form?.of_kind(&resource.api_version(), &resource.kind);
+        let asked = match resource.custom {
+            Some(_) if info.subresource != "scale" => Asked::CustomObjects,
+            _ => Asked::of(&info.group),
+        };
+        let form = form(&query, asked)?.of_kind(&resource.api_version(), &resource.kind);
+        if info.verb == "watch" && form.encoding == Encoding::Yaml {
+            return Err(ApiError::not_acceptable(ACCEPTED_STREAMS));
+        }
         let call = Call::new(info, resource, query, user, form);
         if let Some(text) = call.deprecation() {
             call.warn(text);

@@ -4,6 +4,7 @@
 //! [`DEPTH_MAX`](crate::limits::DEPTH_MAX).
 
 mod json;
+pub(crate) mod protobuf;
 mod yaml;
 
 use bytes::{Bytes, BytesMut};
@@ -13,7 +14,7 @@ use hyper::body::Body;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::limits::{BODY_BYTES_MAX, BODY_TIME_MAX, DEPTH_MAX, DRAIN_BYTES_MAX, DRAIN_TIME_MAX};
+use crate::limits::{BODY_BYTES_MAX, BODY_TIME_MAX, DRAIN_BYTES_MAX, DRAIN_TIME_MAX};
 
 /// A body that was understood.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,9 @@ pub(crate) struct Decoded {
 
 /// What bodies are accepted, for the message of a 415.
 const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
+/// Bytes of a body that are shown where it cannot be read, as upstream has it.
+const SUMMARY_BYTES: usize = 30;
 
 /// Reads a whole body.
 pub(crate) async fn read<B>(body: B) -> Result<Bytes, ApiError>
@@ -101,7 +105,7 @@ pub(crate) fn decode(media_type: &str, body: &[u8]) -> Result<Decoded, ApiError>
     match media_type {
         "application/json" => json(body),
         "application/yaml" | "application/x-yaml" | "text/yaml" => yaml(body),
-        skerry_wire::MEDIA_TYPE => protobuf(body),
+        skerry_wire::MEDIA_TYPE => protobuf::parse(body),
         _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
     }
 }
@@ -115,19 +119,49 @@ pub(crate) fn json(body: &[u8]) -> Result<Decoded, ApiError> {
     })
 }
 
-/// Decodes protobuf. What the kind does not have cannot be told by name, and is passed over.
-fn protobuf(body: &[u8]) -> Result<Decoded, ApiError> {
-    let limits = skerry_wire::Limits {
-        bytes: BODY_BYTES_MAX,
-        depth: DEPTH_MAX,
-        ..skerry_wire::Limits::default()
-    };
-    let decoded = skerry_wire::decode(body, limits);
-    let decoded = decoded.map_err(|error| ApiError::bad_request(error.to_string()))?;
-    Ok(Decoded {
-        value: decoded.value,
-        duplicates: Vec::new(),
+/// Decodes an object that is to be of a kind, which it need not say.
+pub(crate) fn decode_as(
+    media_type: &str,
+    body: &[u8],
+    api_version: &str,
+    kind: &str,
+) -> Result<Decoded, ApiError> {
+    if media_type == skerry_wire::MEDIA_TYPE {
+        return protobuf::parse_as(body, api_version, kind);
+    }
+    decode(media_type, body).map_err(|error| match error.code {
+        400 => unrecognized(kind, &error.message, body),
+        _ => error,
     })
+}
+
+/// A body that says what it is, and cannot be that.
+pub(crate) fn unfit(
+    api_version: &str,
+    said: &str,
+    kind: &str,
+    why: &dyn std::fmt::Display,
+) -> ApiError {
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    ApiError::bad_request(format!(
+        "{said} in version {version:?} cannot be handled as a {kind}: {why}"
+    ))
+}
+
+/// A body that does not get as far as to say what it is, with its first bytes.
+fn unrecognized(kind: &str, why: &dyn std::fmt::Display, body: &[u8]) -> ApiError {
+    let start = &body[..body.len().min(SUMMARY_BYTES)];
+    let mut summary = match start.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => String::from_utf8_lossy(start).into_owned(),
+        Some(_) => start.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    if start.len() < body.len() {
+        summary.push_str(" ...");
+    }
+    ApiError::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): {why} ({summary})"
+    ))
 }
 
 /// Decodes YAML, of which JSON is a part.

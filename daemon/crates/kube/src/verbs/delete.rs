@@ -53,7 +53,10 @@ impl Engine {
     pub(crate) fn delete_options(&self, call: &Call) -> Result<DeleteOptions, ApiError> {
         let body = match call.body.is_empty() {
             true => None,
-            false => Some(decode::decode(&call.media_type, &call.body)?.value),
+            false => {
+                let body = decode::decode_as(&call.media_type, &call.body, "v1", "DeleteOptions");
+                Some(body?.value)
+            }
         };
         DeleteOptions::parse(&call.query, body.as_ref())
     }

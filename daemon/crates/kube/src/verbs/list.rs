@@ -1,6 +1,8 @@
 //! list: the objects of a resource, in chunks from the store to the socket.
 //!
-//! Invariant: memory does not grow with the list (up to a limit where it is protobuf); everything in it is of one revision.
+//! Invariant: memory does not grow with the list; everything in it is of one revision.
+
+mod protobuf;
 
 use std::sync::Arc;
 
@@ -17,7 +19,6 @@ use crate::call::Call;
 use crate::engine::{self, Engine};
 use crate::error::ApiError;
 use crate::filter::Filter;
-use crate::limits::LIST_PROTOBUF_BYTES_MAX;
 use crate::negotiate::Encoding;
 use crate::options::{ListOptions, Match};
 use crate::registry;
@@ -84,6 +85,8 @@ struct Sending {
     resume: Option<String>,
     filter: Filter,
     encoder: Encoder,
+    /// The keys that it began with.
+    range: KeyRange,
     /// All keys of the list; continue tokens are relative to its start.
     all: KeyRange,
     /// How many objects may still be sent; none: all.
@@ -104,12 +107,10 @@ enum Step {
 
 impl Engine {
     pub(crate) async fn list(self: &Arc<Engine>, call: &Call) -> Result<Answer, ApiError> {
-        if call.form.encoding == Encoding::Protobuf
-            && let Some(answer) = protobuf(self.listing(call).await?).await?
-        {
-            return Ok(answer);
-        }
         let mut sending = self.listing(call).await?;
+        if call.form.encoding == Encoding::Protobuf {
+            return protobuf::answer(sending).await;
+        }
         // What can fail fails now, while there is still a status to say so.
         let first = sending.piece().await?;
         if call.form.encoding == Encoding::Yaml {
@@ -159,13 +160,14 @@ impl Engine {
             }
         }
         let resume = going_on.map(|going_on| going_on.start);
-        let listing = self.storage.list(range, at);
+        let listing = self.storage.list(range.clone(), at);
         let listing = listing.map_err(|error| too_old(error, resume.as_deref()))?;
         Ok(Sending {
             engine: Arc::clone(self),
             revision: listing.revision(),
             listing,
             resume,
+            range,
             filter,
             encoder: Encoder::new(call.form, &call.resource),
             all,
@@ -218,38 +220,6 @@ async fn whole(mut text: Vec<u8>, mut sending: Sending) -> Result<Answer, ApiErr
     Ok(Answer::Object(200, list))
 }
 
-/// All of a list, because its length comes first; none where it is too long for that, and is
-/// better sent as JSON, which every client of ours reads.
-async fn protobuf(mut sending: Sending) -> Result<Option<Answer>, ApiError> {
-    let (api_version, kind) = sending.encoder.list_kind();
-    let mut list = skerry_wire::List::new(&api_version, &kind).map_err(answer::unwritable)?;
-    let (mut parts, mut length, mut more) = (Vec::new(), 0, true);
-    while more {
-        let mut part = Vec::new();
-        sending.fetch().await?;
-        more = sending.items(|encoder, filter, stored| {
-            let Some(item) = shown(encoder, filter, stored)? else {
-                return Ok(false);
-            };
-            part.extend(list.item(&item).map_err(answer::unwritable)?);
-            Ok(true)
-        })?;
-        length += part.len();
-        if length > LIST_PROTOBUF_BYTES_MAX {
-            return Ok(None);
-        }
-        parts.push(Ok(Bytes::from(part)));
-        tokio::task::yield_now().await;
-    }
-    let (head, tail) = list
-        .close(&sending.metadata()?)
-        .map_err(answer::unwritable)?;
-    parts.insert(0, Ok(Bytes::from(head)));
-    parts.push(Ok(Bytes::from_static(tail)));
-    let parts = Box::pin(stream::iter(parts));
-    Ok(Some(Answer::Stream(skerry_wire::MEDIA_TYPE, parts)))
-}
-
 /// A stored object as it is in the list, where it is to be in it.
 fn shown(encoder: &Encoder, filter: &Filter, stored: &Stored) -> Result<Option<Value>, ApiError> {
     let object = engine::present(&encoder.resource, stored)?;
@@ -257,6 +227,13 @@ fn shown(encoder: &Encoder, filter: &Filter, stored: &Stored) -> Result<Option<V
 }
 
 impl Sending {
+    /// The same list from its beginning.
+    fn restart(&mut self, range: KeyRange, left: Option<usize>) -> Result<(), ApiError> {
+        self.listing = self.engine.storage.list(range, self.listing.revision())?;
+        (self.left, self.sent, self.read) = (left, 0, Vec::new().into_iter());
+        Ok(())
+    }
+
     /// The next bytes; none at the end.
     async fn piece(&mut self) -> Result<Vec<u8>, ApiError> {
         let (head, tail) = self.encoder.list_frame();
