@@ -170,6 +170,7 @@ fn check_subresource(
         ("", "Pod", "ephemeralcontainers") => pod::ephemeral_update(new, old, errors),
         ("", "Pod", "resize") => pod::resize(new, old, errors),
         ("", "Pod", "status") => status::pod(new, old, errors),
+        ("batch", "Job", "status") => batch::status(new, old, errors),
         ("", "Service", "status") => status::load_balancer(new, kind, errors),
         ("networking.k8s.io", "Ingress", "status") => status::load_balancer(new, kind, errors),
         ("networking.k8s.io", "ServiceCIDR", "status") => {

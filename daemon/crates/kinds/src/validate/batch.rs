@@ -1,29 +1,31 @@
-//! Jobs, and what starts them on time.
+//! Jobs: what they run, how often at once, and what may change.
+
+mod cron_job;
+mod indexes;
+mod policies;
+mod status;
+
+pub(super) use cron_job::cron_job;
+pub(super) use status::status;
 
 use serde_json::Value;
 
-use super::cron;
 use super::pod;
-use super::rules::{
-    all_nonnegative, choice, choice_if_set, domain_prefixed_path, nonnegative, qualified_name,
-};
+use super::rules::{all_nonnegative, choice_if_set, domain_prefixed_path};
 use crate::error::Errors;
 use crate::format;
-use crate::limits::{CRON_JOB_NAME_BYTES_MAX, INDEXED_COMPLETIONS_MAX};
+use crate::limits::INDEXED_COMPLETIONS_MAX;
 use crate::path::Path;
 use crate::selector;
-use crate::value::{entries, int, is_set, is_true, len, list, text};
+use crate::value::{int, is_set, is_true, text};
+use policies::{failure_policy, success_policy};
 
 const PARALLELISM_MAX: i64 = 100_000;
 const FAILED_INDEXES_MAX: i64 = 100_000;
 /// Above `INDEXED_COMPLETIONS_MAX` completions.
 const PARALLELISM_OF_MANY_MAX: i64 = 10_000;
 const FAILED_INDEXES_OF_MANY_MAX: i64 = 10_000;
-const FAILURE_RULES_MAX: usize = 20;
-const EXIT_CODES_MAX: usize = 255;
-const CONDITION_PATTERNS_MAX: usize = 20;
 const MANAGED_BY_BYTES_MAX: usize = 63;
-const SUCCESS_RULES_MAX: usize = 20;
 
 pub(super) fn job(object: &Value, old: Option<&Value>, errors: &mut Errors) {
     let spec = &object["spec"];
@@ -230,136 +232,6 @@ fn indexed(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-fn failure_policy(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let rules = list(&spec["podFailurePolicy"]["rules"]);
-    let rules_path = path.child("rules");
-    if rules.len() > FAILURE_RULES_MAX {
-        errors.too_many(&rules_path, rules.len(), FAILURE_RULES_MAX);
-    }
-    for (i, rule) in rules.iter().enumerate() {
-        failure_rule(spec, rule, &rules_path.index(i), errors);
-    }
-}
-
-fn failure_rule(spec: &Value, rule: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let actions = ["Count", "FailIndex", "FailJob", "Ignore"];
-    let at = path.child("action");
-    match text(&rule["action"]) {
-        "" => errors.required(
-            &at,
-            "valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]",
-        ),
-        "FailIndex" if !is_set(&spec["backoffLimitPerIndex"]) => {
-            let message = "requires the backoffLimitPerIndex to be set";
-            errors.invalid(&at, "FailIndex", message);
-        }
-        action if actions.contains(&action) => {}
-        action => errors.not_supported(&at, action, &actions),
-    }
-    let (codes, conditions) = (&rule["onExitCodes"], list(&rule["onPodConditions"]));
-    if is_set(codes) {
-        exit_codes(spec, codes, &path.child("onExitCodes"), errors);
-    }
-    let at = path.child("onPodConditions");
-    if conditions.len() > CONDITION_PATTERNS_MAX {
-        errors.too_many(&at, conditions.len(), CONDITION_PATTERNS_MAX);
-    }
-    for (i, pattern) in conditions.iter().enumerate() {
-        let path = at.index(i);
-        qualified_name(text(&pattern["type"]), &path.child("type"), errors);
-        let words = ["False", "True", "Unknown"];
-        match text(&pattern["status"]) {
-            "" => errors.required(
-                &path.child("status"),
-                "valid values: [\"False\" \"True\" \"Unknown\"]",
-            ),
-            word if words.contains(&word) => {}
-            word => errors.not_supported(&path.child("status"), word, &words),
-        }
-    }
-    let message = match (is_set(codes), conditions.is_empty()) {
-        (true, false) => "specifying both OnExitCodes and OnPodConditions is not supported",
-        (false, true) => "specifying one of OnExitCodes and OnPodConditions is required",
-        _ => return,
-    };
-    errors.invalid(path, Value::Object(serde_json::Map::new()), message);
-}
-
-fn exit_codes(spec: &Value, codes: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let operator = text(&codes["operator"]);
-    match operator {
-        "" => errors.required(&path.child("operator"), "valid values: [\"In\" \"NotIn\"]"),
-        "In" | "NotIn" => {}
-        other => errors.not_supported(&path.child("operator"), other, &["In", "NotIn"]),
-    }
-    if let Some(name) = codes["containerName"].as_str() {
-        let template = &spec["template"]["spec"];
-        let is_known = ["containers", "initContainers"]
-            .iter()
-            .flat_map(|field| list(&template[*field]))
-            .any(|container| text(&container["name"]) == name);
-        if !is_known {
-            let message = "must be one of the container or initContainer names in the pod template";
-            errors.invalid(&path.child("containerName"), name, message);
-        }
-    }
-    let values = list(&codes["values"]);
-    let values_path = path.child("values");
-    if values.is_empty() {
-        let message = "at least one value is required";
-        errors.invalid(&values_path, codes["values"].clone(), message);
-    } else if values.len() > EXIT_CODES_MAX {
-        errors.too_many(&values_path, values.len(), EXIT_CODES_MAX);
-    }
-    for (i, value) in values.iter().enumerate() {
-        if operator == "In" && int(value) == 0 {
-            let message = "must not be 0 for the In operator";
-            errors.invalid(&values_path.index(i), 0, message);
-        }
-        if values[..i].contains(value) {
-            errors.duplicate(&values_path.index(i), int(value));
-        }
-    }
-    if values.windows(2).any(|pair| int(&pair[0]) > int(&pair[1])) {
-        errors.invalid(&values_path, codes["values"].clone(), "must be ordered");
-    }
-}
-
-fn success_policy(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let policy = &spec["successPolicy"];
-    if spec["completionMode"] != "Indexed" {
-        return errors.invalid(path, policy.clone(), "requires indexed completion mode");
-    }
-    let rules = list(&policy["rules"]);
-    let rules_path = path.child("rules");
-    if rules.is_empty() {
-        let message = "at least one rules must be specified when the successPolicy is specified";
-        errors.required(&rules_path, message);
-    }
-    if rules.len() > SUCCESS_RULES_MAX {
-        errors.too_many(&rules_path, rules.len(), SUCCESS_RULES_MAX);
-    }
-    for (i, rule) in rules.iter().enumerate() {
-        let path = rules_path.index(i);
-        if !is_set(&rule["succeededCount"]) && !is_set(&rule["succeededIndexes"]) {
-            let message = "at least one of succeededCount or succeededIndexes must be specified";
-            errors.required(&path, message);
-        }
-        if let Some(count) = rule["succeededCount"].as_i64() {
-            let path = path.child("succeededCount");
-            nonnegative(&rule["succeededCount"], &path, errors);
-            let completions = int(&spec["completions"]);
-            if count > completions {
-                let message = format!(
-                    "must be less than or equal to {completions} (the number of specified \
-                     completions)"
-                );
-                errors.invalid(&path, count, message);
-            }
-        }
-    }
-}
-
 fn job_update(object: &Value, old_object: &Value, errors: &mut Errors) {
     let (spec, old) = (&object["spec"], &old_object["spec"]);
     let path = Path::root("spec");
@@ -423,92 +295,6 @@ fn forget_directives(template: &mut Value) {
     }
 }
 
-pub(super) fn cron_job(object: &Value, old: Option<&Value>, errors: &mut Errors) {
-    let spec = &object["spec"];
-    let path = Path::root("spec");
-    schedule(spec, old, &path, errors);
-    let deadline = path.child("startingDeadlineSeconds");
-    nonnegative(&spec["startingDeadlineSeconds"], &deadline, errors);
-    time_zone(spec, &path.child("timeZone"), errors);
-    let policies = ["Allow", "Forbid", "Replace"];
-    choice(
-        &spec["concurrencyPolicy"],
-        &policies,
-        &path.child("concurrencyPolicy"),
-        errors,
-    );
-    let template = path.child("jobTemplate");
-    let job_path = template.child("spec");
-    let job = &spec["jobTemplate"]["spec"];
-    job_spec(job, &job_path, errors);
-    if len(&job["selector"]) > 0 || entries(&job["selector"]).next().is_some() {
-        let message = "`selector` will be auto-generated";
-        errors.invalid(
-            &job_path.child("selector"),
-            job["selector"].clone(),
-            message,
-        );
-    }
-    if is_true(&job["manualSelector"]) {
-        errors.not_supported(&job_path.child("manualSelector"), true, &["nil", "false"]);
-    }
-    let limits = ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"];
-    all_nonnegative(spec, &limits, &path, errors);
-    let name = text(&object["metadata"]["name"]);
-    if old.is_none() && name.len() > CRON_JOB_NAME_BYTES_MAX {
-        let metadata = Path::root("metadata");
-        let message = format!("must be no more than {CRON_JOB_NAME_BYTES_MAX} characters");
-        errors.invalid(&metadata.child("name"), name, message);
-    }
-}
-
-fn schedule(spec: &Value, old: Option<&Value>, path: &Path<'_>, errors: &mut Errors) {
-    let path = path.child("schedule");
-    let schedule = text(&spec["schedule"]);
-    if schedule.is_empty() {
-        return errors.required(&path, "");
-    }
-    let had_zone = old.is_some_and(|old| text(&old["spec"]["schedule"]).contains("TZ"));
-    if let Err(message) = cron::check(schedule) {
-        errors.invalid(&path, schedule, message);
-    }
-    if !schedule.contains("TZ") {
-        return;
-    }
-    if !had_zone {
-        let message = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
-        errors.invalid(&path, schedule, message);
-    } else if is_set(&spec["timeZone"]) {
-        let message = "cannot use both timeZone field and TZ or CRON_TZ in schedule";
-        errors.invalid(&path, schedule, message);
-    }
-}
-
-/// Only what a name looks like: which zones there are is not known here.
-fn time_zone(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let Some(zone) = spec["timeZone"].as_str() else {
-        return;
-    };
-    if zone.is_empty() {
-        return errors.invalid(path, zone, "timeZone must be nil or non-empty string");
-    }
-    let is_part = |part: &str| {
-        (1..=14).contains(&part.len())
-            && !matches!(part, "." | "..")
-            && !part.starts_with('-')
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'))
-    };
-    if !zone.split('/').all(is_part) {
-        errors.invalid(path, zone, format!("unknown time zone {zone}"));
-    } else if zone.eq_ignore_ascii_case("local") {
-        let message = "timeZone must be an explicit time zone as defined in \
-                       https://www.iana.org/time-zones";
-        errors.invalid(path, zone, message);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -532,16 +318,6 @@ mod tests {
 
     fn created(change: impl FnOnce(&mut Value)) -> String {
         summary(&validate_create("batch", "Job", true, &job_with(change)))
-    }
-
-    fn cron(schedule: &str) -> String {
-        let mut object = json!({
-            "metadata": {"name": "c", "namespace": "n"},
-            "spec": {"schedule": schedule, "jobTemplate": {"spec": {"template": {"spec": {
-                "restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}}}},
-        });
-        set_defaults("batch", "CronJob", &mut object);
-        summary(&validate_create("batch", "CronJob", true, &object))
     }
 
     #[test]
@@ -592,43 +368,5 @@ mod tests {
             summary(&validate_update("batch", "Job", "", &new, &old)),
             "[]"
         );
-    }
-
-    #[test]
-    fn a_schedule_is_one_that_cron_knows() {
-        for good in [
-            "*/5 * * * *",
-            "0 0 1 jan-mar MON",
-            "@hourly",
-            "@every 1h30m",
-            "1,2 ? * * 0-6/2",
-        ] {
-            assert_eq!(cron(good), "[]", "{good}");
-        }
-        for (bad, message) in [
-            ("* * * *", "expected exactly 5 fields, found 4: [* * * *]"),
-            ("60 * * * *", "end of range (60) above maximum (59): 60"),
-            (
-                "a * * * *",
-                "failed to parse int from a: strconv.Atoi: parsing \"a\": invalid syntax",
-            ),
-            (
-                "5-1 * * * *",
-                "beginning of range (5) beyond end of range (1): 5-1",
-            ),
-            (
-                "*/0 * * * *",
-                "step of range should be a positive number: */0",
-            ),
-            ("* * 0 * *", "beginning of range (0) below minimum (1): 0"),
-            ("@often", "unrecognized descriptor: @often"),
-        ] {
-            let quoted = bad.replace('"', "\\\"");
-            assert_eq!(
-                cron(bad),
-                format!("spec.schedule: Invalid value: \"{quoted}\": {message}"),
-                "{bad}"
-            );
-        }
     }
 }
