@@ -252,6 +252,23 @@ pub(crate) fn config_key(value: &str) -> Messages {
     messages
 }
 
+/// A name as programs have them.
+pub(crate) fn c_identifier(value: &str) -> Messages {
+    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    let mut bytes = value.bytes();
+    let is_one = bytes.next().is_some_and(is_letter)
+        && bytes.all(|byte| is_letter(byte) || byte.is_ascii_digit());
+    match is_one {
+        true => Vec::new(),
+        false => vec![regex_message(
+            "a valid C identifier must start with alphabetic character or '_', followed by a \
+             string of alphanumeric characters or '_'",
+            "[A-Za-z_][A-Za-z0-9_]*",
+            &["my_name", "MY_NAME", "MyName"],
+        )],
+    }
+}
+
 pub(crate) fn env_name(value: &str) -> Messages {
     let mut messages = Vec::new();
     if value.is_empty() {

@@ -110,7 +110,7 @@ fn check(group: &str, kind: &str, object: &Value, old: Option<&Value>, errors: &
             flow::level(object, errors);
         }
         ("apiregistration.k8s.io", "APIService") => extension::api_service(object, errors),
-        ("resource.k8s.io", "DeviceClass") => device::class(object, errors),
+        ("resource.k8s.io", "DeviceClass") => device::class(object, old, errors),
         ("resource.k8s.io", "ResourceClaim") => device::claim(object, old, errors),
         ("resource.k8s.io", "ResourceClaimTemplate") => device::template(object, old, errors),
         ("resource.k8s.io", "ResourceSlice") => device::slice(object, old, errors),
@@ -171,6 +171,7 @@ fn check_subresource(
         ("", "Pod", "resize") => pod::resize(new, old, errors),
         ("", "Pod", "status") => status::pod(new, old, errors),
         ("batch", "Job", "status") => batch::status(new, old, errors),
+        ("resource.k8s.io", "ResourceClaim", "status") => device::status(new, old, errors),
         ("", "Service", "status") => status::load_balancer(new, kind, errors),
         ("networking.k8s.io", "Ingress", "status") => status::load_balancer(new, kind, errors),
         ("networking.k8s.io", "ServiceCIDR", "status") => {

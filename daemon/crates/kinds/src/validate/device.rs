@@ -1,25 +1,62 @@
-//! What devices there are and who asks for them: slices, classes, claims and their templates.
+//! Who asks for devices: classes, claims and their templates.
 //!
 //! Expressions are bounded and not compiled.
+
+mod capacity;
+mod facts;
+mod names;
+mod set;
+mod slice;
+mod status;
+
+pub(super) use slice::slice;
+pub(super) use status::status;
 
 use serde_json::Value;
 
 use super::pod;
+use super::resources;
 use super::rules::{POSITIVE, label, subdomain};
 use crate::error::Errors;
+use crate::format;
 use crate::path::Path;
-use crate::value::{int, is_set, is_true, len, list, text};
+use crate::value::{int, is_set, len, list, same, text};
+use set::{in_set, set};
 
 const LIST_MAX: usize = 32;
 const ALTERNATIVES_MAX: usize = 8;
-const DEVICES_MAX: usize = 128;
 const EXPRESSION_BYTES_MAX: usize = 10 * 1024;
-const POOL_NAME_BYTES_MAX: usize = 253;
+const PARAMETERS_BYTES_MAX: usize = 10 * 1024;
+const EFFECTS: &[&str] = &["NoExecute", "NoSchedule", "None"];
+const NO_SUCH_REQUEST: &str = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
 
-pub(super) fn class(object: &Value, errors: &mut Errors) {
+pub(super) fn class(object: &Value, old: Option<&Value>, errors: &mut Errors) {
     let (spec, path) = (&object["spec"], Path::root("spec"));
-    selectors(&spec["selectors"], &path.child("selectors"), errors);
-    configurations(&spec["config"], &path.child("config"), None, errors);
+    let is_new = |field: &str| old.is_none_or(|old| !same(&old["spec"][field], &spec[field]));
+    if is_new("selectors") {
+        selectors(&spec["selectors"], &path.child("selectors"), errors);
+    }
+    let bytes_max = match is_new("config") {
+        true => PARAMETERS_BYTES_MAX,
+        // What was too long before may stay.
+        false => usize::MAX,
+    };
+    let config = path.child("config");
+    set(
+        &spec["config"],
+        LIST_MAX,
+        &config,
+        errors,
+        |one, path, errors| {
+            opaque(one, bytes_max, path, errors);
+        },
+    );
+    if let Some(name) = spec["extendedResourceName"].as_str()
+        && !resources::is_extended(name)
+    {
+        let path = path.child("extendedResourceName");
+        errors.invalid(&path, name, "must be a valid extended resource name");
+    }
 }
 
 pub(super) fn claim(object: &Value, old: Option<&Value>, errors: &mut Errors) {
@@ -39,51 +76,45 @@ pub(super) fn template(object: &Value, old: Option<&Value>, errors: &mut Errors)
 }
 
 fn claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let (devices, path) = (&spec["devices"], path.child("devices"));
+    let (claim, path) = (&spec["devices"], path.child("devices"));
     let requests = path.child("requests");
-    named(&devices["requests"], LIST_MAX, &requests, request, errors);
-    let constraints = path.child("constraints");
-    at_most(&devices["constraints"], LIST_MAX, &constraints, errors);
-    for (i, constraint) in list(&devices["constraints"]).iter().enumerate() {
-        let path = constraints.index(i);
-        references(&constraint["requests"], devices, &path, errors);
-    }
-    configurations(
-        &devices["config"],
-        &path.child("config"),
-        Some(devices),
+    in_set(
+        &claim["requests"],
+        LIST_MAX,
+        &requests,
         errors,
+        name_of,
+        request,
+    );
+    let constraints = path.child("constraints");
+    set(
+        &claim["constraints"],
+        LIST_MAX,
+        &constraints,
+        errors,
+        |one, path, errors| {
+            constraint(one, claim, path, errors);
+        },
+    );
+    let config = path.child("config");
+    set(
+        &claim["config"],
+        LIST_MAX,
+        &config,
+        errors,
+        |one, path, errors| {
+            references(&one["requests"], claim, &path.child("requests"), errors);
+            opaque(one, PARAMETERS_BYTES_MAX, path, errors);
+        },
     );
 }
 
-fn at_most(items: &Value, most: usize, path: &Path<'_>, errors: &mut Errors) {
-    if len(items) > most {
-        errors.too_many(path, len(items), most);
-    }
-}
-
-/// A list whose items have names of their own.
-fn named(
-    items: &Value,
-    most: usize,
-    path: &Path<'_>,
-    check: fn(&Value, &Path<'_>, &mut Errors),
-    errors: &mut Errors,
-) {
-    at_most(items, most, path, errors);
-    let mut seen: Vec<&str> = Vec::new();
-    for (i, item) in list(items).iter().enumerate() {
-        let (name, path) = (text(&item["name"]), path.index(i));
-        label(name, &path.child("name"), errors);
-        check(item, &path, errors);
-        if seen.contains(&name) {
-            errors.duplicate(&path, name);
-        }
-        seen.push(name);
-    }
+fn name_of(item: &Value) -> String {
+    text(&item["name"]).to_owned()
 }
 
 fn request(request: &Value, path: &Path<'_>, errors: &mut Errors) {
+    label(text(&request["name"]), &path.child("name"), errors);
     let one = "exactly one of `exactly` or `firstAvailable` is required";
     let has_alternatives = len(&request["firstAvailable"]) > 0;
     match (is_set(&request["exactly"]), has_alternatives) {
@@ -95,7 +126,11 @@ fn request(request: &Value, path: &Path<'_>, errors: &mut Errors) {
         (true, false) => wanted(&request["exactly"], &path.child("exactly"), errors),
         (false, true) => {
             let (items, path) = (&request["firstAvailable"], path.child("firstAvailable"));
-            named(items, ALTERNATIVES_MAX, &path, wanted, errors);
+            let check = |one: &Value, path: &Path<'_>, errors: &mut Errors| {
+                label(text(&one["name"]), &path.child("name"), errors);
+                wanted(one, path, errors);
+            };
+            in_set(items, ALTERNATIVES_MAX, &path, errors, name_of, check);
         }
     }
 }
@@ -121,140 +156,128 @@ fn wanted(wanted: &Value, path: &Path<'_>, errors: &mut Errors) {
             errors.not_supported(&path.child("allocationMode"), other, &modes);
         }
     }
-}
-
-fn selectors(selectors: &Value, path: &Path<'_>, errors: &mut Errors) {
-    at_most(selectors, LIST_MAX, path, errors);
-    for (i, selector) in list(selectors).iter().enumerate() {
-        let path = path.index(i);
-        let at = path.child("cel");
-        if !is_set(&selector["cel"]) {
-            errors.required(&at, "");
-        } else if text(&selector["cel"]["expression"]).len() > EXPRESSION_BYTES_MAX {
-            errors.too_long(&at.child("expression"), EXPRESSION_BYTES_MAX);
-        }
+    let at = path.child("tolerations");
+    for (i, one) in list(&wanted["tolerations"]).iter().enumerate() {
+        toleration(one, &at.index(i), errors);
     }
 }
 
-/// What drivers are told; within a claim it may be for some of its requests.
-fn configurations(
-    configurations: &Value,
-    path: &Path<'_>,
-    claim: Option<&Value>,
-    errors: &mut Errors,
-) {
-    at_most(configurations, LIST_MAX, path, errors);
-    for (i, configuration) in list(configurations).iter().enumerate() {
-        let path = path.index(i);
-        if let Some(claim) = claim {
-            references(&configuration["requests"], claim, &path, errors);
+fn selectors(selectors: &Value, path: &Path<'_>, errors: &mut Errors) {
+    set(
+        selectors,
+        LIST_MAX,
+        path,
+        errors,
+        |selector, path, errors| {
+            let at = path.child("cel");
+            if !is_set(&selector["cel"]) {
+                errors.required(&at, "");
+            } else if text(&selector["cel"]["expression"]).len() > EXPRESSION_BYTES_MAX {
+                errors.too_long(&at.child("expression"), EXPRESSION_BYTES_MAX);
+            }
+        },
+    );
+}
+
+/// Which taints of devices are borne.
+fn toleration(toleration: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let (key, value) = (text(&toleration["key"]), text(&toleration["value"]));
+    if !key.is_empty() {
+        errors.each(&path.child("key"), key, format::label_key(key));
+    }
+    let at = path.child("value");
+    match text(&toleration["operator"]) {
+        "Exists" if !value.is_empty() => {
+            errors.invalid(&at, value, "must be empty for operator `Exists`");
         }
-        let (opaque, at) = (&configuration["opaque"], path.child("opaque"));
-        if !is_set(opaque) {
-            errors.required(&at, "");
-            continue;
+        "Exists" => {}
+        "Equal" => errors.each(&at, value, format::label_value(value)),
+        "" => errors.required(&path.child("operator"), ""),
+        other => errors.not_supported(&path.child("operator"), other, &["Equal", "Exists"]),
+    }
+    let effect = text(&toleration["effect"]);
+    if !effect.is_empty() && !EFFECTS.contains(&effect) {
+        errors.not_supported(&path.child("effect"), effect, EFFECTS);
+    }
+}
+
+/// In what the devices of several requests are to be alike, or not.
+fn constraint(constraint: &Value, claim: &Value, path: &Path<'_>, errors: &mut Errors) {
+    references(
+        &constraint["requests"],
+        claim,
+        &path.child("requests"),
+        errors,
+    );
+    for field in ["matchAttribute", "distinctAttribute"] {
+        if let Some(name) = constraint[field].as_str() {
+            return names::fully_qualified(name, &path.child(field), errors);
         }
-        pod::driver_name(text(&opaque["driver"]), &at.child("driver"), errors);
-        if !is_set(&opaque["parameters"]) {
-            errors.required(&at.child("parameters"), "");
-        }
+    }
+    let message = "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but \
+                   multiple fields are set";
+    errors.required(path, message);
+}
+
+/// What a driver is told.
+fn opaque(configuration: &Value, bytes_max: usize, path: &Path<'_>, errors: &mut Errors) {
+    let (opaque, at) = (&configuration["opaque"], path.child("opaque"));
+    if !is_set(opaque) {
+        return errors.required(&at, "");
+    }
+    pod::driver_name(text(&opaque["driver"]), &at.child("driver"), errors);
+    object_of(
+        &opaque["parameters"],
+        bytes_max,
+        &at.child("parameters"),
+        errors,
+    );
+}
+
+/// Any object, as long as it is one.
+fn object_of(value: &Value, bytes_max: usize, path: &Path<'_>, errors: &mut Errors) {
+    if !is_set(value) {
+        errors.required(path, "");
+    } else if value.to_string().len() > bytes_max {
+        errors.too_long(path, bytes_max);
+    } else if !value.is_object() {
+        errors.invalid(path, "<value omitted>", "must be a valid JSON object");
     }
 }
 
 /// Names of requests of a claim: `request` or `request/alternative`.
 fn references(names: &Value, claim: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let path = path.child("requests");
-    at_most(names, LIST_MAX, &path, errors);
-    for (i, name) in list(names).iter().map(text).enumerate() {
-        let (of, alternative) = name.split_once('/').unwrap_or((name, ""));
-        let is_known = list(&claim["requests"]).iter().any(|request| {
-            let mut alternatives = list(&request["firstAvailable"]).iter();
-            request["name"] == of
-                && (alternative.is_empty() || alternatives.any(|one| one["name"] == alternative))
-        });
-        if !is_known {
-            let message = "must be the name of a request in the claim or the name of a request \
-                           and a subrequest separated by '/'";
-            errors.invalid(&path.index(i), name, message);
-        }
-    }
+    let key = |name: &Value| text(name).to_owned();
+    in_set(names, LIST_MAX, path, errors, key, |name, path, errors| {
+        reference(text(name), claim, path, errors);
+    });
 }
 
-const WHERE: [&str; 4] = [
-    "nodeName",
-    "nodeSelector",
-    "allNodes",
-    "perDeviceNodeSelection",
-];
-
-pub(super) fn slice(object: &Value, old: Option<&Value>, errors: &mut Errors) {
-    let (spec, path) = (&object["spec"], Path::root("spec"));
-    pod::driver_name(text(&spec["driver"]), &path.child("driver"), errors);
-    pool(&spec["pool"], &path.child("pool"), errors);
-    let said: Vec<&str> = WHERE
-        .into_iter()
-        .filter(|field| is_said(&spec[*field]))
-        .collect();
-    let one = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` \
-               is required";
-    match said.as_slice() {
-        [] => errors.required(&path, one),
-        [_] => {}
-        several => {
-            let shown = format!("{{{}}}", several.join(", "));
-            let message = format!("{one}, but multiple fields are set");
-            errors.invalid(&path, shown, message);
-        }
+fn reference(name: &str, claim: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let (of, alternative) = match name.split_once('/') {
+        Some((of, alternative)) => (of, Some(alternative)),
+        None => (name, None),
+    };
+    if alternative.is_some_and(|rest| rest.contains('/')) {
+        return errors.invalid(path, name, NO_SUCH_REQUEST);
     }
-    let devices = path.child("devices");
-    named(
-        &spec["devices"],
-        DEVICES_MAX,
-        &devices,
-        |_, _, _| {},
-        errors,
-    );
-    if let Some(old) = old {
-        let old = &old["spec"];
-        errors.immutable(&path.child("driver"), &spec["driver"], &old["driver"]);
-        let pool = path.child("pool");
-        let names = (&spec["pool"]["name"], &old["pool"]["name"]);
-        errors.immutable(&pool.child("name"), names.0, names.1);
-        errors.immutable(&path.child("nodeName"), &spec["nodeName"], &old["nodeName"]);
+    for part in [Some(of), alternative].into_iter().flatten() {
+        label(part, path, errors);
     }
-}
-
-fn is_said(value: &Value) -> bool {
-    is_true(value) || value.is_object() || !text(value).is_empty()
-}
-
-fn pool(pool: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let (name, at) = (text(&pool["name"]), path.child("name"));
-    if name.is_empty() {
-        errors.required(&at, "");
-    } else {
-        if name.len() > POOL_NAME_BYTES_MAX {
-            errors.too_long(&at, POOL_NAME_BYTES_MAX);
-        }
-        for part in name.split('/') {
-            subdomain(part, &at, errors);
-        }
-    }
-    let count = int(&pool["resourceSliceCount"]);
-    if count <= 0 {
-        errors.invalid(&path.child("resourceSliceCount"), count, POSITIVE);
-    }
-    let generation = int(&pool["generation"]);
-    if generation < 0 {
-        let message = "must be greater than or equal to zero";
-        errors.invalid(&path.child("generation"), generation, message);
+    let is_known = list(&claim["requests"]).iter().any(|request| {
+        let mut alternatives = list(&request["firstAvailable"]).iter();
+        request["name"] == of
+            && alternative.is_none_or(|name| alternatives.any(|one| one["name"] == name))
+    });
+    if !is_known {
+        errors.invalid(path, name, NO_SUCH_REQUEST);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{set_defaults, validate_create, validate_update};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const GROUP: &str = "resource.k8s.io";
 
@@ -280,11 +303,11 @@ mod tests {
                 format!(
                     "{path}[1].firstAvailable[0].count: Invalid value: -1: must be greater than zero"
                 ),
-                format!("{path}[1]: Duplicate value: \"a\""),
                 format!(
                     "{path}[2]: Required value: exactly one of `exactly` or `firstAvailable` is \
                      required"
                 ),
+                format!("{path}[1]: Duplicate value: \"a\""),
             ]
         );
         assert!(
@@ -299,22 +322,42 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_says_where_its_devices_are() {
-        let slice = |of: Value| {
-            let mut spec = json!({"driver": "a.example.com", "devices": [{"name": "d"}],
-                "pool": {"name": "p", "generation": 1, "resourceSliceCount": 1}});
-            spec.as_object_mut()
-                .unwrap()
-                .extend(of.as_object().unwrap().clone());
-            let object = json!({"metadata": {"name": "s"}, "spec": spec});
-            let errors = validate_create(GROUP, "ResourceSlice", false, &object);
-            let texts = errors.iter().map(ToString::to_string);
-            texts.collect::<Vec<_>>()
-        };
-        assert_eq!(slice(json!({"nodeName": "n"})), [""; 0]);
-        assert_eq!(slice(json!({"allNodes": true})), [""; 0]);
-        assert!(slice(json!({"allNodes": false}))[0].starts_with("spec: Required value: exactly"));
-        let both = slice(json!({"nodeName": "n", "allNodes": true}));
-        assert!(both[0].starts_with("spec: Invalid value: \"{nodeName, allNodes}\": exactly one"));
+    fn what_is_borne_and_what_is_to_be_alike_is_named() {
+        let claim = json!({"metadata": {"name": "c", "namespace": "n"}, "spec": {"devices": {
+            "requests": [{"name": "a", "exactly": {"deviceClassName": "gpu", "count": 1,
+                "allocationMode": "ExactCount", "tolerations": [
+                    {"operator": "Exists", "value": "x"}, {"operator": "In", "effect": "Never"}]}}],
+            "constraints": [{"matchAttribute": "model"}, {}],
+            "config": [{"requests": ["a/b/c"], "opaque": {"driver": "e.com", "parameters": [1]}}],
+        }}});
+        let errors = validate_create(GROUP, "ResourceClaim", true, &claim);
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let at = "spec.devices.requests[0].exactly.tolerations";
+        assert_eq!(
+            texts,
+            [
+                format!("{at}[0].value: Invalid value: \"x\": must be empty for operator `Exists`"),
+                format!(
+                    "{at}[1].operator: Unsupported value: \"In\": supported values: \"Equal\", \
+                     \"Exists\""
+                ),
+                format!(
+                    "{at}[1].effect: Unsupported value: \"Never\": supported values: \
+                     \"NoExecute\", \"NoSchedule\", \"None\""
+                ),
+                "spec.devices.constraints[0].matchAttribute: Invalid value: \"model\": a fully \
+                 qualified name must be a domain and a name separated by a slash"
+                    .to_owned(),
+                "spec.devices.constraints[1]: Required value: exactly one of \"matchAttribute\" or \
+                 \"distinctAttribute\" is required, but multiple fields are set"
+                    .to_owned(),
+                "spec.devices.config[0].requests[0]: Invalid value: \"a/b/c\": must be the name of \
+                 a request in the claim or the name of a request and a subrequest separated by '/'"
+                    .to_owned(),
+                "spec.devices.config[0].opaque.parameters: Invalid value: \"<value omitted>\": \
+                 must be a valid JSON object"
+                    .to_owned(),
+            ]
+        );
     }
 }

@@ -50,9 +50,13 @@ pub(super) fn disruption_budget(new: &Value, errors: &mut Errors) {
 
 /// Conditions of the form that all newer kinds share (`meta/v1.Condition`).
 pub(super) fn conditions(status: &Value, errors: &mut Errors) {
-    let path = STATUS.child("conditions");
+    conditions_at(&status["conditions"], &STATUS.child("conditions"), errors);
+}
+
+/// The same, wherever they stand.
+pub(super) fn conditions_at(conditions: &Value, path: &Path<'_>, errors: &mut Errors) {
     let mut seen: Vec<&str> = Vec::new();
-    for (i, condition) in list(&status["conditions"]).iter().enumerate() {
+    for (i, condition) in list(conditions).iter().enumerate() {
         let (kind, path) = (text(&condition["type"]), path.index(i));
         if seen.contains(&kind) {
             errors.duplicate(&path.child("type"), kind);
