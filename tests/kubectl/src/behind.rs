@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -20,7 +21,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 /// What a server answers.
@@ -94,13 +95,15 @@ pub struct Behind {
     /// Where it listens, on all addresses.
     pub port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
-    task: JoinHandle<()>,
+    /// Dropped, it ends the thread.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Behind {
     /// Starts one that takes callers of `callers`, an authority's file; on any free port where
     /// `port` is 0.
-    pub async fn start(port: u16, signed: &Signed, callers: &Path, answering: Answering) -> Behind {
+    pub fn start(port: u16, signed: &Signed, callers: &Path, answering: Answering) -> Behind {
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_file_iter(callers).unwrap() {
             roots.add(root.unwrap()).unwrap();
@@ -118,11 +121,14 @@ impl Behind {
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind(("0.0.0.0", port)).await.unwrap();
+        let listener = std::net::TcpListener::bind(("0.0.0.0", port)).unwrap();
+        listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let heard = Arc::clone(&asked);
-        let task = tokio::spawn(async move {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = async move {
+            let listener = TcpListener::from_std(listener).unwrap();
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
@@ -144,8 +150,24 @@ impl Behind {
                     let _ = server.serve_connection_with_upgrades(stream, service).await;
                 });
             }
+        };
+        // kubectl is waited for on the test's own thread.
+        let thread = std::thread::spawn(move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_all().build().unwrap();
+            runtime.block_on(async move {
+                tokio::select! {
+                    () = serving => {}
+                    _ = stopped => {}
+                }
+            });
         });
-        Behind { port, asked, task }
+        Behind {
+            port,
+            asked,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// What it was asked, as far as the line starts so.
@@ -158,7 +180,10 @@ impl Behind {
 
 impl Drop for Behind {
     fn drop(&mut self) {
-        self.task.abort();
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -142,12 +142,12 @@ fn until_said(servers: &Servers, reason: &str, words: &str) {
     });
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn what_an_extension_server_has_is_served_by_every_member_in_the_name_of_who_asks() {
     let servers = Servers::start(3).await;
     let signed = Signed::by_itself(&NAMES);
     let callers = tls(&servers, "request-header-ca.crt");
-    let behind = Behind::start(0, &signed, &callers, fish(&Arc::default())).await;
+    let behind = Behind::start(0, &signed, &callers, fish(&Arc::default()));
     let address = address_of_machine();
     servers.ok_with(&["apply", "-f", "-"], &service(address, behind.port));
     if let Some(address) = address {
@@ -212,13 +212,13 @@ async fn what_an_extension_server_has_is_served_by_every_member_in_the_name_of_w
     assert!(groups.contains("\"preferredVersion\""), "{groups}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_extension_server_that_does_not_answer_is_said_not_to_and_holds_up_nobody() {
     let servers = Servers::start(1).await;
     let signed = Signed::by_itself(&NAMES);
     let callers = tls(&servers, "request-header-ca.crt");
     let mood = Arc::new(AtomicU8::new(0));
-    let behind = Behind::start(0, &signed, &callers, fish(&mood)).await;
+    let behind = Behind::start(0, &signed, &callers, fish(&mood));
     let port = behind.port;
     let object = api_service(port, &signed.authority);
     servers.ok_with(&["apply", "-f", "-"], &object);
@@ -277,12 +277,12 @@ async fn an_extension_server_that_does_not_answer_is_said_not_to_and_holds_up_no
 
     // Somebody else answers in its place.
     let other = Signed::by_itself(&NAMES);
-    let behind = Behind::start(port, &other, &callers, fish(&mood)).await;
+    let behind = Behind::start(port, &other, &callers, fish(&mood));
     servers.ok(&[touch.as_slice(), &["now=4"]].concat());
     let words = "x509: certificate signed by unknown authority";
     until_said(&servers, "FailedDiscoveryCheck", words);
     drop(behind);
-    let _behind = Behind::start(port, &signed, &callers, fish(&mood)).await;
+    let _behind = Behind::start(port, &signed, &callers, fish(&mood));
     until_said(&servers, "Passed", "");
     servers.ok(&["delete", "apiservice", NAME]);
     servers.until(0, &["get", "--raw", "/apis/fish.example/v1"], |ended| {
@@ -298,7 +298,8 @@ async fn a_front_proxy_asks_for_whom_it_says_and_for_nobody_else() {
     let ask = async |who: &str, headers: &[(&str, &str)]| {
         let https = Https::at(api(&servers, 0), Some(&credentials(&servers, who))).unwrap();
         let headers = [headers, &[("Content-Type", "application/json")]].concat();
-        let asked = https.send(Method::POST, path, &headers, &review.to_string());
+        let review = review.to_string();
+        let asked = https.send(Method::POST, path, &headers, &review);
         let answer = asked.await.unwrap();
         let body: Value = serde_json::from_str(&answer.body).unwrap();
         (answer.status.as_u16(), body["status"]["userInfo"].clone())

@@ -17,8 +17,7 @@ const PATHS: &str = include_str!("../surface/paths.tsv");
 const OBJECTS: &str = include_str!("../surface/objects.jsonl");
 
 /// Kinds that are refused with 501 rather than kept and not carried out.
-const REFUSED: [&str; 5] = [
-    "APIService",
+const REFUSED: [&str; 4] = [
     "MutatingAdmissionPolicy",
     "MutatingAdmissionPolicyBinding",
     "ValidatingAdmissionPolicy",
