@@ -473,7 +473,7 @@ async fn what_needs_a_kubelet_fails_as_it_does_where_none_answers() {
     let proxied = |path: &str| said(&["get", &format!("--raw=/api/v1/{path}")]);
     assert_eq!(
         proxied("namespaces/default/services/web/proxy/"),
-        "Error from server (NotFound): endpoints \"web\" not found"
+        "Error from server (ServiceUnavailable): no endpoints available for service \"web\""
     );
     assert_eq!(
         proxied("namespaces/default/services/web:81/proxy/"),
