@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{RETRY_INTERVAL, own_options};
@@ -89,6 +90,59 @@ async fn follow(engine: &Engine) -> Result<(), ApiError> {
     }
 }
 
+/// What names a definition has: of what is stored no more is read than that.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    metadata: Metadata,
+    spec: Spec,
+    status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Spec {
+    group: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Status {
+    accepted_names: Names,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Names {
+    plural: String,
+    singular: String,
+    kind: String,
+    list_kind: String,
+    short_names: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+impl Named {
+    fn is_accepted(&self) -> bool {
+        let mut conditions = self.status.conditions.iter();
+        conditions.any(|one| one.kind == "NamesAccepted" && one.status == "True")
+    }
+}
+
 /// What became of a definition.
 enum Settled {
     Done,
@@ -112,9 +166,9 @@ impl Engine {
     /// The definitions of a group whose names were not accepted.
     fn refused_in(&self, resource: &Resource, group: &str) -> Result<BTreeSet<String>, ApiError> {
         let mut names = BTreeSet::new();
-        self.each_definition(resource, |object| {
-            if text(object, "/spec/group") == group && !is_true(object, "NamesAccepted") {
-                names.insert(object::name(object).to_owned());
+        self.each_definition(resource, |one| {
+            if one.spec.group == group && !one.is_accepted() {
+                names.insert(one.metadata.name);
             }
         })?;
         Ok(names)
@@ -123,7 +177,7 @@ impl Engine {
     fn each_definition(
         &self,
         resource: &Resource,
-        mut act: impl FnMut(&Value),
+        mut act: impl FnMut(Named),
     ) -> Result<(), ApiError> {
         let mut listing = self.storage.list(registry::keys(resource, ""), 0)?;
         loop {
@@ -132,7 +186,7 @@ impl Engine {
                 return Ok(());
             }
             for stored in chunk {
-                act(&engine::present(resource, &stored)?);
+                act(serde_json::from_slice(&stored.value).map_err(ApiError::internal)?);
             }
         }
     }
@@ -174,33 +228,29 @@ impl Engine {
         let own = object::name(definition).to_owned();
         let mut taken = Taken::default();
         self.each_definition(resource, |other| {
-            if text(other, "/spec/group") != group || object::name(other) == own {
+            if other.spec.group != group || other.metadata.name == own {
                 return;
             }
-            let accepted = |field: &str| text(other, &format!("/status/acceptedNames/{field}"));
-            let claim = |to: &mut BTreeSet<String>, name: &str| {
-                if !name.is_empty() {
-                    to.insert(name.to_owned());
-                }
-            };
-            claim(&mut taken.resources, accepted("plural"));
-            claim(&mut taken.resources, accepted("singular"));
-            claim(&mut taken.kinds, accepted("kind"));
-            claim(&mut taken.kinds, accepted("listKind"));
-            let short = other.pointer("/status/acceptedNames/shortNames");
-            let short = short.and_then(Value::as_array).into_iter().flatten();
-            for name in short.filter_map(Value::as_str) {
-                claim(&mut taken.resources, name);
-            }
+            let names = other.status.accepted_names;
+            let resources = [names.plural, names.singular].into_iter();
+            taken.resources.extend(resources.chain(names.short_names));
+            taken.kinds.extend([names.kind, names.list_kind]);
         })?;
+        for names in [&mut taken.resources, &mut taken.kinds] {
+            names.remove("");
+        }
         Ok(taken)
     }
 
     /// Gives a definition the names that nobody else has, and says whether it has all it wants.
     fn judge_names(&self, resource: &Resource, definition: &mut Value) -> Result<(), ApiError> {
-        let taken = self.taken(resource, definition)?;
         let wanted = definition["spec"]["names"].clone();
         let accepted = definition.pointer("/status/acceptedNames");
+        // Whoever has all that it wants takes nothing from others.
+        let taken = match accepted == Some(&wanted) {
+            true => Taken::default(),
+            false => self.taken(resource, definition)?,
+        };
         let mut accepted = accepted.cloned().unwrap_or_else(|| json!({}));
         let mut refusal: Option<(&str, String)> = None;
         for (field, reason, others) in [

@@ -1,5 +1,6 @@
 //! Follows the definitions in this member's store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,28 +55,25 @@ async fn follow(engine: &Engine, shelf: &Arc<Shelf>) -> Result<(), ApiError> {
 fn load(engine: &Engine, resource: &Resource, shelf: &Arc<Shelf>) -> Result<Cursor, ApiError> {
     let keys = registry::keys(resource, "");
     let mut listing = engine.storage.list(keys.clone(), 0)?;
-    let mut all = Vec::new();
+    let before = engine.registry.customs.entries();
+    let mut entries = BTreeMap::new();
     loop {
         let chunk = listing.next_chunk()?;
         if chunk.is_empty() {
             break;
         }
+        // One whole definition in memory at a time.
         for stored in chunk {
             let object = engine::present(resource, &stored)?;
-            all.push((object, stored.revision));
+            let name = object::name(&object).to_owned();
+            let entry = Entry::of(&object, stored.revision, shelf, before.get(&name));
+            entries.insert(name, entry);
         }
     }
     let revision = listing.revision();
     let cursor = engine.storage.watch(keys, revision + 1)?;
     let customs = &engine.registry.customs;
-    customs.change(|entries| {
-        let before = std::mem::take(entries);
-        for (object, revision) in all {
-            let name = object::name(&object).to_owned();
-            let entry = Entry::of(&object, revision, shelf, before.get(&name));
-            entries.insert(name, entry);
-        }
-    });
+    customs.change(|known| *known = entries);
     customs.seen.send_replace(revision.max(1));
     Ok(cursor)
 }
