@@ -10,6 +10,7 @@ use skerry_schema::{Subresource, Types};
 use crate::decode;
 use crate::error::{About, ApiError};
 use crate::flow::Seat;
+use crate::kind;
 use crate::limits::{
     CALL_ANNOTATIONS_BYTES_MAX, WARNING_RUNES_MAX, WARNINGS_MAX, WARNINGS_RUNES_MAX,
 };
@@ -122,7 +123,10 @@ impl Call {
     /// Tells what is old in an object that was created, or that replaces another.
     pub(crate) fn warn_of(&self, object: &Value, old: Option<&Value>) {
         let (group, kind) = (&self.resource.group, &self.resource.kind);
-        let found = skerry_kinds::warnings(group, kind, object, old);
+        let found = match kind::is_definition(&self.resource) {
+            true => skerry_custom::definition::warnings(object, old),
+            false => skerry_kinds::warnings(group, kind, object, old),
+        };
         found.into_iter().for_each(|text| self.warn(text));
     }
 
@@ -130,7 +134,7 @@ impl Call {
     pub(crate) fn deprecation(&self) -> Option<&str> {
         let resource = &*self.resource;
         match &resource.custom {
-            Some(custom) => custom.deprecation.as_deref(),
+            Some(custom) => custom.version.deprecation.as_deref(),
             None => skerry_kinds::deprecated(&resource.group, &resource.version, &resource.kind),
         }
     }

@@ -117,11 +117,13 @@ impl Filter {
         let own = selectable(resource);
         let known = own.map_or(BY_NAME, |(known, _)| known);
         let custom = resource.custom.as_ref();
-        let defined = custom.map_or(&[][..], |custom| &custom.selectable);
-        let unknown = fields
-            .terms()
-            .iter()
-            .find(|term| !known.contains(&term.field.as_str()) && !defined.contains(&term.field));
+        let defined = custom.map_or(&[][..], |custom| &custom.version.selectable_fields);
+        let unknown = fields.terms().iter().find(|term| {
+            !known.contains(&term.field.as_str())
+                && !defined
+                    .iter()
+                    .any(|path| path.trim_start_matches('.') == term.field)
+        });
         if let Some(term) = unknown {
             let field = term.field.as_str();
             return Err(ApiError::bad_request(match own {

@@ -100,12 +100,10 @@ pub(crate) fn validate_create(resource: &Resource, object: &Value) -> Result<(),
     let (group, kind) = (&resource.group, &resource.kind);
     let mut errors = skerry_kinds::validate_create(group, kind, resource.namespaced, object);
     if let Some(custom) = &resource.custom {
-        errors.extend(
-            custom
-                .compiled(&resource.version)?
-                .schema
-                .validate(object, None),
-        );
+        let compiled = custom.compiled(&resource.version)?;
+        errors.extend(compiled.schema.validate(object, None));
+        let scale = custom.version.scale.iter();
+        errors.extend(scale.flat_map(|scale| scale.validate(object, false)));
     }
     if is_definition(resource) {
         errors.extend(definition::validate(object));
@@ -128,6 +126,9 @@ pub(crate) fn validate_update(
             "status" => compiled.schema.validate_status(next, old),
             _ => compiled.schema.validate(next, Some(old)),
         });
+        let scale = custom.version.scale.iter();
+        let is_status = subresource == "status";
+        errors.extend(scale.flat_map(|scale| scale.validate(next, is_status)));
     }
     if is_definition(resource) {
         errors.extend(match subresource {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use skerry_custom::definition::{Conversion, Definition as Said, Names, Version};
 use skerry_schema::{Resource as Facts, Subresource};
 use tokio::sync::watch;
 
@@ -48,26 +49,6 @@ pub(crate) struct Definition {
     pub(crate) standing: watch::Receiver<()>,
 }
 
-/// A printer column.
-#[derive(Debug)]
-pub(crate) struct Column {
-    /// As a Table has it.
-    pub(crate) definition: Value,
-    /// `date`, `string`, ...
-    pub(crate) kind: String,
-    /// `.spec.replicas`.
-    pub(crate) path: String,
-}
-
-/// Where the scale of an object is.
-#[derive(Debug, Clone)]
-pub(crate) struct Scale {
-    /// Names of fields, from the root.
-    pub(crate) replicas: Vec<String>,
-    pub(crate) status_replicas: Vec<String>,
-    pub(crate) selector: Option<Vec<String>>,
-}
-
 impl Definition {
     /// Where the store has it.
     pub(crate) fn key(&self) -> String {
@@ -86,12 +67,6 @@ fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     found.unwrap_or_default()
 }
 
-fn texts(value: &Value, pointer: &str) -> Vec<String> {
-    let found = value.pointer(pointer).and_then(Value::as_array);
-    let texts = found.into_iter().flatten().filter_map(Value::as_str);
-    texts.map(str::to_owned).collect()
-}
-
 /// Whether a condition of a definition is true.
 pub(crate) fn is_true(object: &Value, condition: &str) -> bool {
     let all = object
@@ -103,9 +78,8 @@ pub(crate) fn is_true(object: &Value, condition: &str) -> bool {
 }
 
 /// `.spec.replicas` as the names of fields.
-pub(crate) fn path(text: &str) -> Vec<String> {
-    let parts = text.split('.').filter(|part| !part.is_empty());
-    parts.map(str::to_owned).collect()
+pub(crate) fn path(text: &str) -> Vec<&str> {
+    text.split('.').filter(|part| !part.is_empty()).collect()
 }
 
 impl Entry {
@@ -130,13 +104,18 @@ impl Entry {
             None => Arc::new(watch::Sender::new(())),
         };
         let standing = sender.subscribe();
-        let versions = object.pointer("/spec/versions").and_then(Value::as_array);
-        let versions: Vec<&Value> = versions.into_iter().flatten().collect();
-        let storage = versions
-            .iter()
-            .find(|one| one.get("storage") == Some(&Value::Bool(true)));
-        let conversion = object.pointer("/spec/conversion");
-        let by_webhook = text(object, "/spec/conversion/strategy") == "Webhook";
+        let mut said = Said::read(object);
+        // Before names are accepted nothing is served.
+        let accepted = object.pointer("/status/acceptedNames");
+        if let Some(names) = accepted.filter(|names| !text(names, "/plural").is_empty()) {
+            said.names = Names::read(names);
+        }
+        let versions = std::mem::take(&mut said.versions);
+        let storage = versions.iter().find(|one| one.storage);
+        let webhook = match said.conversion {
+            Conversion::None => None,
+            Conversion::Webhook { .. } => object.pointer("/spec/conversion").cloned(),
+        };
         let definition = Arc::new(Definition {
             name: object::name(object).to_owned(),
             uid: object::uid(object).to_owned(),
@@ -144,15 +123,21 @@ impl Entry {
             generation,
             established: is_true(object, "Established") || is_true(object, "NamesAccepted"),
             terminating,
-            storage_version: storage.map_or("", |one| text(one, "/name")).to_owned(),
-            webhook: by_webhook.then(|| conversion.cloned()).flatten(),
+            storage_version: storage.map_or("", |one| &*one.name).to_owned(),
+            webhook,
             shelf: Arc::clone(shelf),
             standing,
         });
-        let versions = versions.iter().map(|version| {
-            let facts = facts(object, version, &definition);
-            let custom = custom(object, version, &definition);
-            Arc::new(Resource::custom(facts, custom))
+        let versions = versions.into_iter().map(|version| {
+            let facts = facts(&said, &version, &definition);
+            let definition = Arc::clone(&definition);
+            Arc::new(Resource::custom(
+                facts,
+                Custom {
+                    definition,
+                    version,
+                },
+            ))
         });
         Entry {
             versions: versions.collect(),
@@ -163,28 +148,22 @@ impl Entry {
 }
 
 /// The name that OpenAPI gives a custom type: `com.example.v1.Widget`.
-pub(crate) fn type_name(group: &str, version: &str, kind: &str) -> String {
+fn type_name(group: &str, version: &str, kind: &str) -> String {
     let mut parts: Vec<&str> = group.split('.').collect();
     parts.reverse();
     format!("{}.{version}.{kind}", parts.join("."))
 }
 
-fn facts(object: &Value, version: &Value, definition: &Definition) -> Facts {
-    // Before names are accepted nothing is served.
-    let names = object.pointer("/status/acceptedNames");
-    let names = names.filter(|names| !text(names, "/plural").is_empty());
-    let names = names.or_else(|| object.pointer("/spec/names"));
-    let names = names.unwrap_or(&Value::Null);
-    let group = text(object, "/spec/group");
-    let version_name = text(version, "/name");
-    let (kind, plural) = (text(names, "/kind"), text(names, "/plural"));
-    let namespaced = text(object, "/spec/scope") == "Namespaced";
-    let mut facts = Facts::new(group, version_name, kind, plural, namespaced);
-    facts.list_kind = text(names, "/listKind").to_owned();
-    facts.singular = text(names, "/singular").to_owned();
-    facts.short_names = texts(names, "/shortNames");
-    facts.categories = texts(names, "/categories");
-    facts.definition = type_name(group, version_name, kind);
+fn facts(said: &Said, version: &Version, definition: &Definition) -> Facts {
+    let (group, names) = (&*said.group, &said.names);
+    let (kind, plural) = (&*names.kind, &*names.plural);
+    let mut facts = Facts::new(group, &version.name, kind, plural, said.namespaced);
+    let texts = |all: &[Box<str>]| all.iter().map(|text| text.to_string()).collect();
+    facts.list_kind = names.list_kind.to_string();
+    facts.singular = names.singular.to_string();
+    facts.short_names = texts(&names.short_names);
+    facts.categories = texts(&names.categories);
+    facts.definition = type_name(group, &version.name, kind);
     facts.storage_prefix = format!("{group}/{plural}");
     let verbs = match definition.terminating {
         true => LAST_VERBS,
@@ -200,76 +179,14 @@ fn facts(object: &Value, version: &Value, definition: &Definition) -> Facts {
             verbs: SUBRESOURCE_VERBS.map(str::to_owned).to_vec(),
             definition: definition.to_owned(),
         };
-    if version.pointer("/subresources/status").is_some() {
-        let own = subresource("status", group, version_name, kind, &facts.definition);
+    if version.status {
+        let own = subresource("status", group, &version.name, kind, &facts.definition);
         facts.subresources.push(own);
     }
-    if version.pointer("/subresources/scale").is_some() {
+    if version.scale.is_some() {
         let scale = "io.k8s.api.autoscaling.v1.Scale";
         let own = subresource("scale", "autoscaling", "v1", "Scale", scale);
         facts.subresources.push(own);
     }
     facts
-}
-
-fn custom(object: &Value, version: &Value, definition: &Arc<Definition>) -> Custom {
-    let is = |field: &str| version.get(field) == Some(&Value::Bool(true));
-    let deprecation = is("deprecated").then(|| {
-        let said = text(version, "/deprecationWarning");
-        match said {
-            "" => format!(
-                "{}/{} {} is deprecated",
-                text(object, "/spec/group"),
-                text(version, "/name"),
-                text(object, "/spec/names/kind"),
-            ),
-            said => said.to_owned(),
-        }
-    });
-    let columns = version
-        .get("additionalPrinterColumns")
-        .and_then(Value::as_array);
-    let columns = columns.into_iter().flatten().map(column).collect();
-    let selectable = version.get("selectableFields").and_then(Value::as_array);
-    let selectable = selectable.into_iter().flatten();
-    let selectable = selectable.map(|one| {
-        let path = text(one, "/jsonPath");
-        path.strip_prefix('.').unwrap_or(path).to_owned()
-    });
-    let scale = version.pointer("/subresources/scale").map(|scale| Scale {
-        replicas: path(text(scale, "/specReplicasPath")),
-        status_replicas: path(text(scale, "/statusReplicasPath")),
-        selector: Some(text(scale, "/labelSelectorPath"))
-            .filter(|path| !path.is_empty())
-            .map(path),
-    });
-    Custom {
-        definition: Arc::clone(definition),
-        served: is("served"),
-        deprecation,
-        columns,
-        selectable: selectable.collect(),
-        scale,
-        has_status: version.pointer("/subresources/status").is_some(),
-    }
-}
-
-fn column(column: &Value) -> Column {
-    let said = |field: &str| text(column, &format!("/{field}")).to_owned();
-    let path = said("jsonPath");
-    let mut description = said("description");
-    if description.is_empty() {
-        description = format!("Custom resource definition column (in JSONPath format): {path}");
-    }
-    Column {
-        definition: serde_json::json!({
-            "name": said("name"),
-            "type": said("type"),
-            "format": said("format"),
-            "description": description,
-            "priority": column.get("priority").and_then(Value::as_i64).unwrap_or(0),
-        }),
-        kind: said("type"),
-        path,
-    }
 }

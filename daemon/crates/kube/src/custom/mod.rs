@@ -18,9 +18,10 @@ mod special;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use skerry_custom::definition::Version;
 use tokio::sync::watch;
 
-pub(crate) use definition::{Column, Definition, Scale, is_true};
+pub(crate) use definition::{Definition, is_true, path};
 pub(crate) use shelf::Shelf;
 pub(crate) use special::{
     CLEANUP, begin_deletion, cells, columns, note_storage_version, prepare_create, prepare_update,
@@ -38,15 +39,7 @@ pub(crate) const PLURAL: &str = "customresourcedefinitions";
 #[derive(Debug)]
 pub(crate) struct Custom {
     pub(crate) definition: Arc<Definition>,
-    /// Whether clients are served it; its objects may be kept in it all the same.
-    pub(crate) served: bool,
-    /// What clients are told whenever they ask for it.
-    pub(crate) deprecation: Option<String>,
-    pub(crate) columns: Vec<Column>,
-    /// Paths of fields that can be selected by: `spec.color`.
-    pub(crate) selectable: Vec<String>,
-    pub(crate) scale: Option<Scale>,
-    pub(crate) has_status: bool,
+    pub(crate) version: Version,
 }
 
 /// A definition and what it makes of the API: a resource for each version.
@@ -140,7 +133,7 @@ impl Customs {
 
 fn is_served(resource: &Resource) -> bool {
     let custom = resource.custom.as_ref();
-    custom.is_some_and(|custom| custom.served && custom.definition.established)
+    custom.is_some_and(|custom| custom.version.served && custom.definition.established)
 }
 
 fn kept(entry: &Entry) -> Option<Arc<Resource>> {

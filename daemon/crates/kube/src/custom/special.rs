@@ -23,7 +23,7 @@ pub(crate) fn columns(custom: &Custom) -> Value {
         "description": NAME_DESCRIPTION,
         "priority": 0,
     })];
-    if custom.columns.is_empty() {
+    if custom.version.columns.is_empty() {
         columns.push(json!({
             "name": "Age",
             "type": "date",
@@ -32,20 +32,32 @@ pub(crate) fn columns(custom: &Custom) -> Value {
             "priority": 0,
         }));
     }
-    let own = custom.columns.iter();
-    columns.extend(own.map(|column| column.definition.clone()));
+    columns.extend(custom.version.columns.iter().map(|column| {
+        let mut description = column.description.to_string();
+        if description.is_empty() {
+            let path = &column.json_path;
+            description = format!("Custom resource definition column (in JSONPath format): {path}");
+        }
+        json!({
+            "name": column.name,
+            "type": column.kind,
+            "format": column.format,
+            "description": description,
+            "priority": column.priority,
+        })
+    }));
     columns.into()
 }
 
 /// The cells of an object's row.
 pub(crate) fn cells(custom: &Custom, object: &Value, now_ms: i64) -> Vec<Value> {
     let mut cells = vec![Value::from(object::name(object))];
-    if custom.columns.is_empty() {
+    if custom.version.columns.is_empty() {
         let made = object::metadata(object).get("creationTimestamp");
         cells.push(made.map_or(Value::Null, |made| cell("date", made, now_ms)));
     }
-    for column in &custom.columns {
-        let found = json_path::first(object, &column.path);
+    for column in &custom.version.columns {
+        let found = json_path::first(object, &column.json_path);
         cells.push(found.map_or(Value::Null, |found| cell(&column.kind, found, now_ms)));
     }
     cells
@@ -73,7 +85,7 @@ fn cell(kind: &str, value: &Value, now_ms: i64) -> Value {
 
 /// What a new object gets before it is stored.
 pub(crate) fn prepare_create(custom: &Custom, object: &mut Value) {
-    if custom.has_status
+    if custom.version.status
         && let Value::Object(fields) = object
     {
         fields.remove("status");
@@ -102,7 +114,7 @@ pub(crate) fn prepare_update(custom: &Custom, subresource: &str, next: &mut Valu
         }
         return;
     }
-    if custom.has_status {
+    if custom.version.status {
         match before.get("status") {
             Some(status) => _ = fields.insert("status".into(), status.clone()),
             None => _ = fields.remove("status"),

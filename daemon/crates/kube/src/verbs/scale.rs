@@ -11,6 +11,7 @@ use crate::admission::Asked;
 use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
+use crate::custom::path;
 use crate::engine::{Engine, Kept};
 use crate::error::{About, ApiError};
 use crate::limits::CONFLICT_RETRIES_MAX;
@@ -28,9 +29,9 @@ fn replicas_of(resource: &Resource) -> Vec<&str> {
     let scale = resource
         .custom
         .as_ref()
-        .and_then(|custom| custom.scale.as_ref());
+        .and_then(|custom| custom.version.scale.as_ref());
     match scale {
-        Some(scale) => scale.replicas.iter().map(String::as_str).collect(),
+        Some(scale) => path(&scale.spec_replicas),
         None => REPLICAS.to_vec(),
     }
 }
@@ -173,16 +174,16 @@ fn scale_of(resource: &Resource, object: &Value) -> Value {
     let custom = resource
         .custom
         .as_ref()
-        .and_then(|custom| custom.scale.as_ref());
+        .and_then(|custom| custom.version.scale.as_ref());
     let status_replicas = match custom {
-        Some(scale) => scale.status_replicas.iter().map(String::as_str).collect(),
+        Some(scale) => path(&scale.status_replicas),
         None => STATUS_REPLICAS.to_vec(),
     };
     let selector = match custom {
-        Some(scale) => scale.selector.as_ref().and_then(|path| {
-            let path: Vec<&str> = path.iter().map(String::as_str).collect();
-            at(object, &path)
-        }),
+        Some(scale) => {
+            let selector = scale.label_selector.as_ref();
+            selector.and_then(|selector| at(object, &path(selector)))
+        }
         None => object.pointer("/spec/selector"),
     };
     let selector = match selector {
