@@ -47,7 +47,11 @@ pub trait Constructors: Send + Sync {
 
 /// What expressions may use.
 #[derive(Clone)]
-pub struct Env {
+pub struct Env(Arc<Inner>);
+
+/// What clones share, until one is extended.
+#[derive(Clone)]
+struct Inner {
     version: Version,
     variables: Vec<(Arc<str>, Type)>,
     schemas: Vec<(Arc<str>, Arc<dyn Schema>, NodeId)>,
@@ -62,7 +66,7 @@ impl Env {
     #[must_use]
     pub fn kubernetes(version: Version) -> Self {
         let libraries = library::ALL.iter().filter(|library| library.is_in(version));
-        Self {
+        Self(Arc::new(Inner {
             version,
             variables: Vec::new(),
             schemas: Vec::new(),
@@ -72,20 +76,28 @@ impl Env {
                 .copied()
                 .collect(),
             constructors: None,
-        }
+        }))
+    }
+
+    fn inner(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
     }
 
     /// The version it is made for.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.version
+        self.0.version
     }
 
     /// The same with a variable that a schema describes: its type and its sizes.
     #[must_use]
     pub fn with_schema(mut self, name: &str, schema: &Arc<dyn Schema>, node: NodeId) -> Self {
-        self.schemas.push((name.into(), schema.clone(), node));
-        self.variables.push((name.into(), Type::of(schema, node)));
+        self.inner()
+            .schemas
+            .push((name.into(), schema.clone(), node));
+        self.inner()
+            .variables
+            .push((name.into(), Type::of(schema, node)));
         self
     }
 
@@ -94,24 +106,27 @@ impl Env {
     pub fn with_variable(mut self, name: &str, kind: Type) -> Self {
         if let Type::Object(object) = &kind {
             let (schema, node) = object.place();
-            self.schemas.push((name.into(), schema.clone(), node));
+            self.inner()
+                .schemas
+                .push((name.into(), schema.clone(), node));
         }
-        self.variables.push((name.into(), kind));
+        self.inner().variables.push((name.into(), kind));
         self
     }
 
     /// The same with one more library (JSON patch, for mutating policies).
     #[must_use]
     pub fn with_library(mut self, library: &'static Library) -> Self {
-        declarations::add_library(Arc::make_mut(&mut self.functions), library);
-        self.types.extend(library.types);
+        let inner = self.inner();
+        declarations::add_library(Arc::make_mut(&mut inner.functions), library);
+        inner.types.extend(library.types);
         self
     }
 
     /// The same with objects that expressions may make.
     #[must_use]
     pub fn with_constructors(mut self, constructors: Arc<dyn Constructors>) -> Self {
-        self.constructors = Some(constructors);
+        self.inner().constructors = Some(constructors);
         self
     }
 
@@ -122,8 +137,8 @@ impl Env {
     pub fn compile(&self, text: &str) -> Result<Program, Issues> {
         let source = Source::new(text);
         let macros = Macros {
-            two_variables: self.version >= TWO_VARIABLES,
-            sorting: self.version >= SORTING,
+            two_variables: self.0.version >= TWO_VARIABLES,
+            sorting: self.0.version >= SORTING,
         };
         let parsed = parser::parse(&source, macros)?;
         let checked = check::check(self, &source, parsed)?;
@@ -137,16 +152,18 @@ impl Env {
     /// The schema of a variable; for other names, that of the first variable which has one.
     pub(crate) fn schema_of(&self, name: &str) -> Option<(&Arc<dyn Schema>, NodeId)> {
         let named = self
+            .0
             .schemas
             .iter()
             .rev()
             .find(|(known, ..)| **known == *name);
-        let (_, schema, node) = named.or(self.schemas.first())?;
+        let (_, schema, node) = named.or(self.0.schemas.first())?;
         Some((schema, *node))
     }
 
     pub(crate) fn variable(&self, name: &str) -> Option<&Type> {
-        self.variables
+        self.0
+            .variables
             .iter()
             .rev()
             .find(|(known, _)| **known == *name)
@@ -158,22 +175,22 @@ impl Env {
         if let Some(kind) = Type::named(name) {
             return Some(kind);
         }
-        if self.types.contains(&name) {
+        if self.0.types.contains(&name) {
             return Some(Type::opaque(name));
         }
-        self.constructors.as_ref()?.find(name)
+        self.0.constructors.as_ref()?.find(name)
     }
 
     pub(crate) fn constructors(&self) -> Option<&Arc<dyn Constructors>> {
-        self.constructors.as_ref()
+        self.0.constructors.as_ref()
     }
 
     /// The overloads of a function that the version has; `None` when there are none.
     pub(crate) fn overloads(&self, name: &str) -> Option<Vec<&Overload>> {
-        let all = self.functions.get(name)?;
+        let all = self.0.functions.get(name)?;
         let known: Vec<_> = all
             .iter()
-            .filter(|overload| overload.is_in(self.version))
+            .filter(|overload| overload.is_in(self.0.version))
             .collect();
         if known.is_empty() { None } else { Some(known) }
     }

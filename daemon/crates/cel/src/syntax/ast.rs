@@ -124,14 +124,4 @@ impl Expr {
         self.children(&mut |child| count += child.count());
         count
     }
-
-    /// Whether the node, or any below it, is one that `wanted` takes.
-    pub(crate) fn any(&self, wanted: &dyn Fn(&Expr) -> bool) -> bool {
-        if wanted(self) {
-            return true;
-        }
-        let mut found = false;
-        self.children(&mut |child| found = found || child.any(wanted));
-        found
-    }
 }
