@@ -34,6 +34,9 @@ pub const TYPE_PARTS_MAX: usize = 1_000;
 
 /// Most nodes of an expression, macros expanded: some copy what they are called on.
 pub const NODES_MAX: usize = 200_000;
+/// Longest regular expression, in bytes (Go has no limit but its program's size).
+pub const REGEXP_BYTES_MAX: usize = 64 * 1024;
+
 /// Deepest nesting of groups in a regular expression (Go has 1000, of everything that nests).
 pub const REGEXP_DEPTH_MAX: usize = 200;
 

@@ -6,6 +6,7 @@
 use super::class::Class;
 use super::parse::{Look, Tree};
 use crate::limits::REGEXP_INSTRUCTIONS_MAX;
+use std::collections::HashMap;
 
 /// A place in a program.
 pub(super) type Place = u32;
@@ -16,6 +17,8 @@ pub(super) struct Program {
     pub(super) classes: Vec<Class>,
     /// Whether every match begins where the text does.
     pub(super) anchored: bool,
+    /// The classes by their place in the tree, while it is read.
+    known: HashMap<usize, u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +41,12 @@ pub(super) fn compile(tree: &Tree) -> Option<Program> {
         code: Vec::new(),
         classes: Vec::new(),
         anchored: starts_at_text(tree),
+        known: HashMap::new(),
     };
     program.tree(tree)?;
     program.push(Instruction::Match)?;
+    program.known = HashMap::new();
+    program.code.shrink_to_fit();
     Some(program)
 }
 
@@ -88,19 +94,16 @@ impl Program {
         }
     }
 
-    /// Repeated classes are kept once.
+    /// A class of the tree is kept once, however often it is repeated.
     fn class(&mut self, class: &Class) -> Option<u32> {
-        let recent = self.classes.len().saturating_sub(4);
-        let known = self.classes[recent..]
-            .iter()
-            .position(|known| known == class);
-        let index = if let Some(place) = known {
-            recent + place
-        } else {
-            self.classes.push(class.clone());
-            self.classes.len() - 1
-        };
-        u32::try_from(index).ok()
+        let address = std::ptr::from_ref(class).addr();
+        if let Some(index) = self.known.get(&address) {
+            return Some(*index);
+        }
+        let index = u32::try_from(self.classes.len()).ok()?;
+        self.classes.push(class.clone());
+        self.known.insert(address, index);
+        Some(index)
     }
 
     fn alternate(&mut self, branches: &[Tree]) -> Option<()> {

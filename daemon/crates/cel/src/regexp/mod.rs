@@ -18,6 +18,8 @@ mod search;
 
 pub use error::PatternError;
 
+use crate::limits::REGEXP_BYTES_MAX;
+
 /// A compiled pattern. A clone costs a pattern's size: share it.
 #[derive(Debug, Clone)]
 pub struct Pattern {
@@ -31,6 +33,10 @@ impl Pattern {
     /// # Errors
     /// What is wrong with it, in Go's words.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
+        if pattern.len() > REGEXP_BYTES_MAX {
+            let start: String = pattern.chars().take(100).collect();
+            return Err(PatternError::too_large(&start));
+        }
         let tree = parse::parse(pattern)?;
         let program = compile::compile(&tree).ok_or_else(|| PatternError::too_large(pattern))?;
         Ok(Self { program })

@@ -120,6 +120,10 @@ fn patterns_that_would_grow_or_nest_too_much_are_refused() {
     assert!(refusal(&deep).contains("expression nests too deeply"));
     let large = "(?:[a-z]{10}){100}".repeat(33);
     assert!(refusal(&large).contains("expression too large"));
+    assert!(refusal(&"a".repeat(64 * 1024 + 1)).contains("expression too large"));
+    // Large classes are kept once, however often they are repeated.
+    let classes = format!("(?:[{0}][{0}][{0}][{0}][{0}]){{1000}}", "ab".repeat(5000));
+    assert_eq!(refusal(&classes), "none");
 }
 
 #[test]
