@@ -193,6 +193,7 @@ fn start_serving(
             health: supervisor.health(),
             service_key: Some(std::fs::read_to_string(&service_key).with_context(place)?),
             audit: settings.audit.as_ref().map(start_audit).transpose()?,
+            guards_owners: settings.guards_owners,
             outgoing: Some(Arc::new(crate::outgoing::Calls(Arc::clone(&member.pki)))),
             signer: Some(Arc::new(crate::certificates::Certificates(Arc::clone(
                 &member.pki,

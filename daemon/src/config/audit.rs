@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use skerry_audit::{FileOptions, Mode};
 
+use super::admission;
 use super::parse;
 use super::settings::{ConfigError, Given};
 
@@ -19,7 +20,7 @@ const MODE: &str = "audit-log-mode";
 const SIZE: &str = "audit-log-maxsize";
 const AGE: &str = "audit-log-maxage";
 const BACKUPS: &str = "audit-log-maxbackup";
-const KNOWN: [&str; 6] = [PATH, POLICY, MODE, SIZE, AGE, BACKUPS];
+const KNOWN: [&str; 7] = [PATH, POLICY, MODE, SIZE, AGE, BACKUPS, admission::ENABLED];
 
 /// Megabytes of the file; small, as it lives on flash. Upstream's own is 100.
 const SIZE_DEFAULT: u64 = 10;
@@ -94,7 +95,7 @@ fn split(argument: &str) -> Result<(&str, &str), String> {
 }
 
 /// What a setting says, and under which key it stands. Its own key comes first.
-fn said(given: &Given, name: &'static str) -> Option<(&'static str, String)> {
+pub(super) fn said(given: &Given, name: &'static str) -> Option<(&'static str, String)> {
     let own = given.text(name).map(|text| (name, text.to_owned()));
     own.or_else(|| {
         let arguments = given.list(ARGUMENTS);

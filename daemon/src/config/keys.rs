@@ -197,6 +197,10 @@ pub(crate) const KEYS: &[Key] = &[
         "audit-log-maxage",
         "days that they are kept for, 0 for ever [30]",
     ),
+    text(
+        "enable-admission-plugins",
+        "admission plugins besides those that always run: OwnerReferencesPermissionEnforcement",
+    ),
     list(
         "kube-apiserver-arg",
         "the settings above as K3s has them, such as audit-log-path=/x",

@@ -3,6 +3,7 @@
 //! Invariant: a [`Settings`] holds no value that start-up would have to refuse; every error names
 //! the flag, the variable, or the file and line that said it.
 
+mod admission;
 mod audit;
 mod file;
 mod keys;

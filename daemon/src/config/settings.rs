@@ -8,6 +8,7 @@ use skerry_consensus::FlushPolicy;
 use skerry_etcd::TokenOptions;
 use skerry_kube::{NodePorts, ServiceNetwork};
 
+use super::admission;
 use super::audit::{self, AuditSettings};
 use super::file;
 use super::layers::{self, LayerError, Layers, Origin, Value};
@@ -68,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) auth_token: TokenOptions,
     /// Where requests are recorded, if they are.
     pub(crate) audit: Option<AuditSettings>,
+    /// Whether naming owners takes more than writing the object.
+    pub(crate) guards_owners: bool,
     pub(crate) debug: bool,
 }
 
@@ -207,6 +210,7 @@ impl Settings {
                 })?
                 .unwrap_or_default(),
             audit: audit::audit(given)?,
+            guards_owners: admission::guards_owners(given)?,
             debug: given.switch("debug")?,
         })
     }

@@ -214,3 +214,95 @@ async fn an_object_without_namespace_stays_though_its_owner_has_one() {
             .ok
     );
 }
+
+#[tokio::test]
+async fn naming_an_owner_takes_the_right_to_delete_and_to_finalize_where_that_is_asked_for() {
+    let plugin =
+        "--kube-apiserver-arg=enable-admission-plugins=OwnerReferencesPermissionEnforcement";
+    let servers = Servers::start_with(1, &[plugin]).await;
+    servers.ok(&["create", "configmap", "owner"]);
+    let uid = servers.json(&["get", "configmap", "owner"])["metadata"]["uid"].clone();
+    let verbs = "--verb=create,get,patch,update";
+    servers.ok(&[
+        "create",
+        "clusterrole",
+        "writes",
+        verbs,
+        "--resource=secrets",
+    ]);
+    servers.ok(&[
+        "create",
+        "clusterrolebinding",
+        "b",
+        "--clusterrole=writes",
+        "--user=bob",
+    ]);
+    servers.until(
+        0,
+        &["auth", "can-i", "create", "secrets", "--as=bob"],
+        |ended| ended.ok,
+    );
+    let owned = |name: &str, blocks: bool| {
+        serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "ownerReferences": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid, "blockOwnerDeletion": blocks}]}})
+        .to_string()
+    };
+    let create = |name: &str, blocks: bool| {
+        servers.run_on(0, &["create", "--as=bob", "-f", "-"], &owned(name, blocks))
+    };
+    assert!(create("plain", false).ok);
+    let refused = create("blocks", true).err;
+    assert_eq!(
+        refused,
+        "Error from server (Forbidden): error when creating \"STDIN\": secrets \"blocks\" is forbidden: cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: , <nil>\n"
+    );
+    let drop_owner = r#"{"metadata": {"ownerReferences": null}}"#;
+    let patch = [
+        "patch",
+        "secret",
+        "plain",
+        "--as=bob",
+        "--type=merge",
+        "-p",
+        drop_owner,
+    ];
+    let refused = servers.fails(&patch);
+    assert!(
+        refused.contains("cannot set an ownerRef on a resource you can't delete: , <nil>"),
+        "{refused}"
+    );
+    servers.ok(&[
+        "create",
+        "clusterrole",
+        "more",
+        "--verb=delete",
+        "--resource=secrets",
+    ]);
+    servers.ok(&[
+        "create",
+        "clusterrole",
+        "ends",
+        "--verb=update",
+        "--resource=configmaps/finalizers",
+    ]);
+    for role in ["more", "ends"] {
+        servers.ok(&[
+            "create",
+            "clusterrolebinding",
+            role,
+            &format!("--clusterrole={role}"),
+            "--user=bob",
+        ]);
+    }
+    servers.until(0, &patch, |ended| ended.ok);
+    skerry_tests_harness::eventually(
+        "finalizers may be set",
+        skerry_tests_kubectl::DEADLINE,
+        || {
+            let ended = create("blocks", true);
+            anyhow::ensure!(ended.ok, "{ended:?}");
+            Ok(())
+        },
+    )
+    .unwrap();
+}

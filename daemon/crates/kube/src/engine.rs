@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) outgoing: Option<Arc<dyn Outgoing>>,
     /// Who answers for which version of the API.
     pub(crate) extensions: aggregate::Table,
+    /// Whether naming owners takes more than writing the object.
+    pub(crate) guards_owners: bool,
     /// The addresses of Services.
     pub(crate) services: ServiceNetwork,
     /// The ports on nodes that Services may have.
@@ -95,6 +97,7 @@ impl Engine {
             signer: options.signer.clone(),
             outgoing: options.outgoing.clone(),
             extensions: aggregate::Table::default(),
+            guards_owners: options.guards_owners,
             services: options.services,
             node_ports: options.node_ports,
             api_port: options.port,

@@ -56,6 +56,8 @@ pub struct Options {
     pub signer: Option<Arc<dyn Signer>>,
     /// Who this server is towards others; nobody is called without it.
     pub outgoing: Option<Arc<dyn Outgoing>>,
+    /// Whether the admission plugin OwnerReferencesPermissionEnforcement runs.
+    pub guards_owners: bool,
     /// Certificates, as PEM, that this server's own is verified with.
     pub authority: String,
     /// Bytes that the whole server may use; how many requests may be under way follows from it.

@@ -43,6 +43,7 @@ pub(crate) fn options(health: skerry_health::Health) -> Options {
         memory_budget: 64 << 20,
         health,
         audit: None,
+        guards_owners: false,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod connections;
 mod hooks;
+mod owners;
 mod quotas;
 mod security;
 

@@ -79,7 +79,8 @@ impl Engine {
                 // Whatever the rules of a kind are: the name becomes part of a key.
                 .and_then(|()| registry::check_segment(&name))
                 .and_then(|()| self.admit_certificate(call, &object, None))
-                .and_then(|()| self.check_conditions(call, &object, None));
+                .and_then(|()| self.check_conditions(call, &object, None))
+                .and_then(|()| self.guard_owners(call, &object, None));
             let valid = match valid {
                 Ok(()) => self.approve(&asked, Some(&object)).await,
                 refused => refused,

@@ -94,7 +94,8 @@ impl Engine {
         let valid = valid
             .or_else(|error| options.unchecked.then_some(()).ok_or(error))
             .and_then(|()| self.admit_certificate(call, &next, Some(old)))
-            .and_then(|()| self.check_conditions(call, &next, Some(old)));
+            .and_then(|()| self.check_conditions(call, &next, Some(old)))
+            .and_then(|()| self.guard_owners(call, &next, Some(old)));
         let valid = match valid {
             Ok(()) if is_asked => self.approve(&asked, Some(&next)).await,
             valid => valid,
