@@ -104,7 +104,7 @@ impl Environment {
                 .with_variable("object", Type::Dyn)
                 .with_variable("oldObject", Type::Dyn)
                 .with_variable("namespaceObject", types::namespace().clone())
-                .with_variable("request", types::request().clone())
+                .with_variable("request", types::request())
                 .with_variable("variables", Type::Named(VARIABLES.into()))
         });
         let mut env = base.clone().with_constructors(Arc::new(Known {
@@ -199,7 +199,7 @@ impl Constructors for Known {
                 _ => None,
             },
             name if is_object(name) => Some(Type::Dyn),
-            _ => None,
+            name => types::field(name, field),
         }
     }
 

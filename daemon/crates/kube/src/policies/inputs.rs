@@ -120,7 +120,7 @@ impl<'a> Activation<'a> for Inputs<'a> {
             "object" => Value::json(self.object),
             "oldObject" => Value::json(self.old),
             "params" => Value::json(self.params),
-            "request" => typed(types::request(), self.request)?,
+            "request" => Value::json(self.request),
             "namespaceObject" => typed(types::namespace(), self.namespace)?,
             "variables" => Value::scope("variables"),
             _ => return Ok(None),

@@ -157,10 +157,22 @@ fn known() -> &'static Arc<dyn Schema> {
     KNOWN.get_or_init(|| Arc::new(Known))
 }
 
-/// The type of `request`.
-pub(super) fn request() -> &'static Type {
-    static REQUESTS: OnceLock<Type> = OnceLock::new();
-    REQUESTS.get_or_init(|| Type::object(Arc::clone(known()), REQUEST))
+/// The type of `request`. It is known by its name: a schema has no field that is a word of the
+/// language, as `namespace` is one here.
+pub(super) fn request() -> Type {
+    Type::Named(NODES[REQUEST as usize].0.into())
+}
+
+/// The type of a field of a type that is known by its name.
+pub(super) fn field(name: &str, field: &str) -> Option<Type> {
+    let node = NODES[..=REQUEST as usize]
+        .iter()
+        .find(|node| !node.0.is_empty() && node.0 == name)?;
+    let (_, of) = node.2.iter().find(|(known, _)| *known == field)?;
+    Some(match NODES[*of as usize].0 {
+        "" => Type::of(known(), *of),
+        name => Type::Named(name.into()),
+    })
 }
 
 /// The type of `namespaceObject`.
