@@ -1,7 +1,7 @@
 //! What all verbs share: the store, the registry, and reading one object.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 use skerry_schema::Catalog;
@@ -30,6 +30,8 @@ use crate::webhooks::Webhooks;
 
 /// See the module.
 pub(crate) struct Engine {
+    /// Itself, for what outlives a call.
+    pub(crate) myself: Weak<Engine>,
     pub(crate) storage: Storage,
     pub(crate) registry: Registry,
     pub(crate) roles: Roles,
@@ -88,7 +90,8 @@ impl Engine {
         options: &Options,
     ) -> Arc<Engine> {
         let metrics = Arc::default();
-        Arc::new(Engine {
+        Arc::new_cyclic(|myself| Engine {
+            myself: Weak::clone(myself),
             storage,
             registry: Registry::new(catalog),
             roles: Roles::default(),

@@ -18,6 +18,11 @@ use skerry_kinds::{ErrorKind, FieldError};
 
 use declared::Declared;
 
+/// The type of `namespaceObject`.
+pub(crate) fn namespace() -> Type {
+    Type::object(Arc::new(Declared), declared::NAMESPACE)
+}
+
 /// What may be said in conditions: the variables that upstream declares for them.
 pub(crate) fn environment(has_params: bool) -> Env {
     let declared: Arc<dyn Schema> = Arc::new(Declared);

@@ -3,16 +3,19 @@
 //! Policies and `matchConditions` share it. Knows nothing about requests. Invariant: what is wrong
 //! with an expression is known when it is read and told when it is asked.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use skerry_cel::{CURRENT, Constructors, Entries, Env, Error, Program, Type, Value};
+use skerry_cel::{
+    Constructors, Entries, Env, Error, Program, Type, Value, authorizer_type, json_patch_field,
+    resource_check_type,
+};
 
-use super::types;
+use crate::expressions;
 
 /// The type of `variables`.
 const VARIABLES: &str = "kubernetes.variables";
 /// The type of one operation of a JSON patch.
-pub(super) const JSON_PATCH: &str = "JSONPatch";
+pub(super) const JSON_PATCH: &str = skerry_cel::JSON_PATCH_TYPE;
 /// The type of what is applied, and the start of those of its fields.
 pub(super) const OBJECT: &str = "Object";
 
@@ -98,32 +101,20 @@ impl Environment {
     }
 
     fn env(&self) -> Env {
-        static BASE: OnceLock<Env> = OnceLock::new();
-        let base = BASE.get_or_init(|| {
-            Env::kubernetes(CURRENT)
-                .with_variable("object", Type::Dyn)
-                .with_variable("oldObject", Type::Dyn)
-                .with_variable("namespaceObject", types::namespace().clone())
-                .with_variable("request", types::request())
-                .with_variable("variables", Type::Named(VARIABLES.into()))
-        });
-        let mut env = base.clone().with_constructors(Arc::new(Known {
+        let known = Known {
             variables: self.variables.clone(),
             patches: self.patches,
-        }));
-        if self.has_params {
-            env = env.with_variable("params", Type::Dyn);
+        };
+        let mut env = expressions::environment(self.has_params)
+            .with_variable("variables", Type::Named(VARIABLES.into()))
+            .with_constructors(Arc::new(known));
+        if self.patches {
+            env = env.with_library(&skerry_cel::JSON_PATCH);
         }
         if self.has_authorizer {
             env = env
-                .with_variable(
-                    "authorizer",
-                    Type::opaque("kubernetes.authorization.Authorizer"),
-                )
-                .with_variable(
-                    "authorizer.requestResource",
-                    Type::opaque("kubernetes.authorization.ResourceCheck"),
-                );
+                .with_variable("authorizer", authorizer_type())
+                .with_variable("authorizer.requestResource", resource_check_type());
         }
         env
     }
@@ -193,13 +184,9 @@ impl Constructors for Known {
                 let found = variables.find(|(known, _)| **known == *field);
                 found.map(|(_, kind)| kind.clone())
             }
-            JSON_PATCH => match field {
-                "op" | "path" | "from" => Some(Type::String),
-                "value" => Some(Type::Dyn),
-                _ => None,
-            },
+            JSON_PATCH => json_patch_field(field),
             name if is_object(name) => Some(Type::Dyn),
-            name => types::field(name, field),
+            _ => None,
         }
     }
 

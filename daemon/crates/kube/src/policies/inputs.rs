@@ -5,12 +5,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::Value as Json;
-use skerry_cel::{Activation, Budget, Error, Shape, Type, Value};
+use skerry_cel::{
+    Activation, Budget, Error, Shape, Type, Value, authorizer_value, resource_check_value,
+};
 
+use super::asker::Asker;
 use super::environment::Expression;
-use super::types;
+use crate::expressions;
 
 /// A variable of a policy.
 pub(super) struct Variable {
@@ -26,6 +30,7 @@ pub(super) struct Inputs<'a> {
     pub(super) params: &'a Json,
     pub(super) namespace: &'a Json,
     pub(super) variables: &'a [Variable],
+    asker: Option<&'a Asker>,
     computed: RefCell<BTreeMap<&'a str, Result<Value<'a>, Error>>>,
     /// What variables have cost since somebody asked.
     cost: Cell<u64>,
@@ -42,6 +47,8 @@ pub(super) struct Seen<'a> {
     pub(super) old: &'a Json,
     pub(super) request: &'a Json,
     pub(super) namespace: &'a Json,
+    /// Who is asked what somebody may do.
+    pub(super) asker: Option<&'a Asker>,
 }
 
 impl<'a> Inputs<'a> {
@@ -53,6 +60,7 @@ impl<'a> Inputs<'a> {
             params,
             namespace: seen.namespace,
             variables,
+            asker: seen.asker,
             computed: RefCell::default(),
             cost: Cell::new(0),
         }
@@ -100,6 +108,11 @@ impl<'a> Inputs<'a> {
     }
 }
 
+fn namespace() -> &'static Type {
+    static NAMESPACE: OnceLock<Type> = OnceLock::new();
+    NAMESPACE.get_or_init(expressions::namespace)
+}
+
 fn typed<'a>(kind: &'static Type, json: &'a Json) -> Result<Value<'a>, Error> {
     match kind {
         Type::Object(object) if !json.is_null() => {
@@ -121,8 +134,14 @@ impl<'a> Activation<'a> for Inputs<'a> {
             "oldObject" => Value::json(self.old),
             "params" => Value::json(self.params),
             "request" => Value::json(self.request),
-            "namespaceObject" => typed(types::namespace(), self.namespace)?,
+            "namespaceObject" => typed(namespace(), self.namespace)?,
             "variables" => Value::scope("variables"),
+            "authorizer" => return Ok(self.asker.map(|one| authorizer_value(one.authorizer()))),
+            "authorizer.requestResource" => {
+                let value =
+                    |one: &Asker| resource_check_value(one.authorizer(), one.resource.clone());
+                return Ok(self.asker.map(value));
+            }
             _ => return Ok(None),
         }))
     }
@@ -179,6 +198,7 @@ mod tests {
             old: &null,
             request: &request,
             namespace: &namespace,
+            asker: None,
         };
         let texts = [
             "variables.twice == 6 && variables.twice > variables.sum",

@@ -10,6 +10,7 @@
 //! policies is never theirs to refuse.
 
 mod admit;
+mod asker;
 mod definition;
 mod environment;
 mod inputs;
@@ -18,7 +19,6 @@ mod matching;
 mod mutate;
 mod params;
 mod store;
-mod types;
 mod validate;
 mod view;
 
@@ -81,5 +81,6 @@ fn refusal(asked: &Asked<'_>, object: Option<&Value>, why: &str) -> ApiError {
         resource: &resource.plural,
         name: &name,
     };
-    ApiError::forbidden(about, why)
+    // The policy may say otherwise another time, without anything having changed of the object.
+    ApiError::forbidden(about, why).by_others()
 }

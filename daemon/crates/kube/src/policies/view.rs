@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::asker::Asker;
 use super::inputs::Seen;
 use crate::admission::Asked;
 use crate::convert::convert;
@@ -20,6 +21,7 @@ pub(super) struct View<'a> {
     old: Cow<'a, Value>,
     request: Value,
     namespace: Value,
+    asker: Asker,
 }
 
 static NOTHING: Value = Value::Null;
@@ -31,6 +33,7 @@ impl View<'_> {
             old: &self.old,
             request: &self.request,
             namespace: &self.namespace,
+            asker: Some(&self.asker),
         }
     }
 }
@@ -58,6 +61,7 @@ impl Engine {
             old: shown(asked.old),
             request: request(asked, resource),
             namespace: self.namespace_object(namespace)?,
+            asker: Asker::new(self, asked, resource),
         })
     }
 
