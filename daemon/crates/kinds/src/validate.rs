@@ -174,9 +174,6 @@ fn check_subresource(
         ("resource.k8s.io", "ResourceClaim", "status") => device::status(new, old, errors),
         ("", "Service", "status") => status::load_balancer(new, kind, errors),
         ("networking.k8s.io", "Ingress", "status") => status::load_balancer(new, kind, errors),
-        ("networking.k8s.io", "ServiceCIDR", "status") => {
-            status::conditions(&new["status"], errors);
-        }
         ("apps", "DaemonSet", "status") => status::daemon_set(new, old, errors),
         ("policy", "PodDisruptionBudget", "status") => status::disruption_budget(new, errors),
         ("autoscaling", "HorizontalPodAutoscaler", "status") => status::autoscaler(new, errors),

@@ -13,6 +13,7 @@ mod audit;
 mod crowd;
 mod documents;
 mod events;
+mod networks;
 mod protobuf;
 mod scale;
 mod shapes;

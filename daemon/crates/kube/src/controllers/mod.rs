@@ -15,6 +15,7 @@ mod namespaces;
 mod quotas;
 mod remaining;
 mod roles;
+mod service_network;
 mod services;
 mod warnings;
 

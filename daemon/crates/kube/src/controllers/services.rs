@@ -27,6 +27,9 @@ const NAMESPACE: &str = "default";
 /// Between two looks at who the members are.
 const MEMBERS_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Between two looks at the object of the network: upstream's is 10 seconds.
+const NETWORK_INTERVAL: Duration = Duration::from_secs(2);
+
 pub(super) async fn run(engine: &Engine) {
     let kubernetes = async {
         let mut told: Option<Vec<IpAddr>> = None;
@@ -41,6 +44,14 @@ pub(super) async fn run(engine: &Engine) {
             tokio::time::sleep(MEMBERS_INTERVAL).await;
         }
     };
+    let network = async {
+        loop {
+            if let Err(error) = engine.settle_service_network().await {
+                tracing::warn!(%error, "cannot write the ServiceCIDR kubernetes");
+            }
+            tokio::time::sleep(NETWORK_INTERVAL).await;
+        }
+    };
     let claims = async {
         let mut suspects = HashSet::new();
         loop {
@@ -51,7 +62,7 @@ pub(super) async fn run(engine: &Engine) {
             tokio::time::sleep(CLAIM_LOOK_INTERVAL).await;
         }
     };
-    tokio::join!(kubernetes, claims);
+    tokio::join!(kubernetes, network, claims);
 }
 
 impl Engine {
