@@ -177,3 +177,84 @@ fn random_patterns_match_as_another_implementation_says() {
     }
     assert!(matched > 1000, "{matched}");
 }
+
+/// pattern, texts that match, texts that do not
+const CASES: &[(&str, &[&str], &[&str])] = &[
+    ("^a+$", &["a", "aa"], &["", "ab", "a\n"]),
+    (r"^\d\w\s$", &["1a ", "1_\t"], &["١a ", "1é "]),
+    (r"^[\d.]+$", &["1.2"], &["a"]),
+    (r"^[\w-]+$", &["a-b_1"], &["a b"]),
+    (r"^[^\s]+$", &["ab"], &["a b"]),
+    ("^a{2,3}$", &["aa", "aaa"], &["a", "aaaa"]),
+    ("^a{,2}$", &["a{,2}"], &["aa"]),
+    ("^a{$", &["a{"], &["a"]),
+    ("^{}$", &["{}"], &[""]),
+    (r"^\{x\}$", &["{x}"], &["x"]),
+    ("(?i)^ab[c-e]$", &["ABC", "abE"], &["abf"]),
+    ("^(?i:a)b$", &["Ab"], &["AB"]),
+    ("^(?P<x>a)(?:b)$", &["ab"], &["a"]),
+    ("^[[a]$", &["[", "a"], &["b"]),
+    ("^[]a]$", &["]", "a"], &["b"]),
+    ("^[a&&b]+$", &["a&b"], &["c"]),
+    ("^[[:alpha:]-]+$", &["a-b"], &["1"]),
+    (r"^\Qa.b\E$", &["a.b"], &["axb"]),
+    (r"^\x41\x{42}\103$", &["ABC"], &["abc"]),
+    (r"^\<a\>$", &["<a>"], &["a"]),
+    (r"\ba\b", &["a b", "éa"], &["ab"]),
+    (
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        &["a.b-c"],
+        &["A", "a..b"],
+    ),
+    ("^$|^a$", &["", "a"], &["b"]),
+    ("^.$", &["é"], &["\n", "ab"]),
+];
+
+#[test]
+fn patterns_that_schemas_have_mean_what_they_mean_to_go() {
+    for (pattern, good, bad) in CASES {
+        let regex = Pattern::new(pattern).expect(pattern);
+        for text in *good {
+            assert!(regex.is_match(text), "{pattern} matches {text:?}");
+        }
+        for text in *bad {
+            assert!(!regex.is_match(text), "{pattern} does not match {text:?}");
+        }
+    }
+}
+
+#[test]
+fn odd_patterns_do_not_panic() {
+    for pattern in [
+        "\\",
+        "[",
+        "[\\",
+        "[a-",
+        "[a-\\",
+        "(?",
+        "(?P<",
+        "(?<é>a)",
+        "{",
+        "{1",
+        "\\x{",
+        "\\x{d800}",
+        "\\p",
+        "\\p{",
+        "[[:",
+        "[[:x:]]",
+        "(?i",
+        "(?i-",
+        "é{2}",
+        "\\é",
+        "[é-ü]",
+        "\\777",
+        "(?U)(a+)+$",
+        "*",
+        "+",
+        "a|*",
+    ] {
+        let _ = Pattern::new(pattern);
+    }
+    let _ = Pattern::new(&"(".repeat(100_000));
+    let _ = Pattern::new("(((a{1000}){1000}){1000})");
+}
