@@ -9,7 +9,7 @@ pub const UNKNOWN_FIELDS_MAX: usize = 256;
 /// Nodes of one compiled schema.
 pub const NODES_MAX: usize = 1 << 18;
 /// Steps of one check of an object against its schema: a step is one value against one node.
-pub const CHECKS_MAX: usize = 5_000_000;
+pub const CHECKS_MAX: usize = 2_000_000;
 /// Compiled patterns that one schema keeps.
 pub const PATTERNS_KEPT_MAX: usize = 64;
 /// What a kept pattern is reckoned to hold, in bytes.
@@ -23,4 +23,4 @@ pub const RULES_COST_MAX: u64 = 100_000_000;
 /// Rules that are named when all together cost too much.
 pub const RULES_NAMED_MAX: usize = 4;
 /// What a compiled rule is reckoned to hold, in bytes.
-pub const RULE_KEPT_BYTES: usize = 4 * 1024;
+pub const RULE_KEPT_BYTES: usize = 10 * 1024;

@@ -3,6 +3,7 @@
 //! Compact, so that many can be kept: `heap_bytes` says how much it holds. Cheap to share, not to
 //! copy. Invariant: whatever the object, no function panics, and each ends within `limits`.
 
+mod branches;
 mod check;
 mod compile;
 mod correlate;
@@ -10,12 +11,16 @@ mod declared;
 mod default;
 mod embedded;
 mod format;
+mod format_net;
+#[cfg(test)]
+mod format_test;
 mod inspect;
 mod lists;
 mod number;
 mod object_meta;
 mod pattern;
 mod prune;
+mod rule;
 mod rules;
 mod table;
 mod types;

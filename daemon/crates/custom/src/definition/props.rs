@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use skerry_kinds::{FieldError, Path};
 
-use super::field_path;
 use super::has;
+use super::list_kinds::{list_map, map_keys};
 use super::read::{list, text};
+use super::rule_form::rule_form;
 use super::schemas::Strictness;
 use crate::error::Errors;
 use crate::limits::{DEPTH_MAX, RULE_COST_MAX, RULES_COST_MAX, RULES_NAMED_MAX};
@@ -383,127 +384,4 @@ fn cost_text(what: &str, cost: u64, limit: u64) -> String {
         "{what} exceeds budget by factor of {factor} (try simplifying the rule, or adding \
          maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
     )
-}
-
-/// A list whose elements are told apart by keys: the keys are scalar fields of its items.
-fn list_map(schema: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let keys = &schema["x-kubernetes-list-map-keys"];
-    let items = &schema["items"];
-    let keys_path = path.child("x-kubernetes-list-map-keys");
-    let items_path = path.child("items");
-    if list(keys).is_empty() {
-        let detail = "must not be empty if x-kubernetes-list-type is map";
-        errors.required(&keys_path, detail);
-    }
-    if items.is_null() {
-        let detail = "must have a schema if x-kubernetes-list-type is map";
-        return errors.required(&items_path, detail);
-    }
-    if !items.is_object() {
-        let detail = "must only have a single schema if x-kubernetes-list-type is map";
-        return errors.invalid(&items_path, items.clone(), detail);
-    }
-    if items["type"] != "object" {
-        let detail = "must be object if parent array's x-kubernetes-list-type is map";
-        let kind = text(&items["type"]);
-        return errors.invalid(&items_path.child("type"), kind, detail);
-    }
-    let fields = items_path.child("properties");
-    for (i, key) in list(keys).iter().enumerate() {
-        let property = &items["properties"][text(key)];
-        if !property.is_object() {
-            let detail = "entries must all be names of item properties";
-            errors.invalid(&keys_path, keys.clone(), detail);
-        } else if matches!(text(&property["type"]), "array" | "object") {
-            let path = fields.key(text(key));
-            let detail = "must be a scalar type if parent array's x-kubernetes-list-type is map";
-            errors.invalid(&path.child("type"), "object", detail);
-        }
-        if list(keys)[..i].contains(key) {
-            let detail = "must not contain duplicate entries";
-            errors.invalid(&keys_path, keys.clone(), detail);
-        }
-    }
-}
-
-/// Items of sets and maps are there, and keys have values.
-pub(super) fn map_keys(schema: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let items = &schema["items"];
-    let kind = text(&schema["x-kubernetes-list-type"]);
-    if !items.is_object() || !matches!(kind, "set" | "map") {
-        return;
-    }
-    let items_path = path.child("items");
-    if items["nullable"] == true {
-        let detail = format!("cannot be nullable when x-kubernetes-list-type is {kind}");
-        errors.forbidden(&items_path.child("nullable"), detail);
-    }
-    if kind != "map" {
-        return;
-    }
-    let fields = items_path.child("properties");
-    for key in list(&schema["x-kubernetes-list-map-keys"]) {
-        let property = &items["properties"][text(key)];
-        if !property.is_object() {
-            continue;
-        }
-        let path = fields.key(text(key));
-        if !list(&items["required"]).contains(key) && !has::default(property) {
-            let detail = "this property is in x-kubernetes-list-map-keys, so it must have a \
-                          default or be a required property";
-            errors.required(&path.child("default"), detail);
-        }
-        if property["nullable"] == true {
-            let detail = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";
-            errors.forbidden(&path.child("nullable"), detail);
-        }
-    }
-}
-
-const REASONS: [&str; 4] = [
-    "FieldValueDuplicate",
-    "FieldValueForbidden",
-    "FieldValueInvalid",
-    "FieldValueRequired",
-];
-
-/// A rule's fields, before anybody looks at its expressions.
-fn rule_form(rule: &Value, schema: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let (source, message) = (text(&rule["rule"]), text(&rule["message"]));
-    let has_breaks = |text: &str| text.contains(['\n', '\r']);
-    let message_path = path.child("message");
-    if source.trim().is_empty() {
-        errors.required(&path.child("rule"), "rule is not specified");
-    } else if !message.is_empty() && message.trim().is_empty() {
-        errors.invalid(&message_path, message, "must be non-empty if specified");
-    } else if has_breaks(message.trim()) {
-        errors.invalid(&message_path, message, "must not contain line breaks");
-    } else if has_breaks(source.trim()) && message.trim().is_empty() {
-        let detail = "message must be specified if rule contains line breaks";
-        errors.required(&message_path, detail);
-    }
-    let expression = text(&rule["messageExpression"]);
-    if !expression.is_empty() && expression.trim().is_empty() {
-        let detail = "messageExpression must be non-empty if specified";
-        errors.required(&path.child("messageExpression"), detail);
-    }
-    if let Some(reason) = rule["reason"].as_str()
-        && !REASONS.contains(&reason)
-    {
-        errors.not_supported(&path.child("reason"), reason, &REASONS);
-    }
-    let field_path = text(&rule["fieldPath"]);
-    if field_path.is_empty() {
-        return;
-    }
-    let path = path.child("fieldPath");
-    if field_path.trim().is_empty() {
-        errors.invalid(&path, field_path, "must be non-empty if specified");
-    }
-    if has_breaks(field_path) {
-        errors.invalid(&path, field_path, "must not contain line breaks");
-    }
-    if field_path::find(field_path, schema, true).is_err() {
-        errors.invalid(&path, field_path, "must be a valid path");
-    }
 }

@@ -8,7 +8,7 @@ use skerry_kinds::{FieldError, Path};
 
 use super::common::Common;
 use super::read::{list, text};
-use super::{defaults_check, has, props, structural};
+use super::{defaults_check, has, list_kinds, props, structural};
 use crate::error::Errors;
 use crate::limits::SELECTABLE_FIELDS_MAX;
 use crate::schema::Compiled;
@@ -83,7 +83,7 @@ impl Strictness {
             wants_good_map_keys: none(&|schema| {
                 has::any(schema, &|schema| {
                     let mut errors = Errors::default();
-                    props::map_keys(schema, &crate::error::WHOLE, &mut errors);
+                    list_kinds::map_keys(schema, &crate::error::WHOLE, &mut errors);
                     !errors.0.is_empty()
                 })
             }),

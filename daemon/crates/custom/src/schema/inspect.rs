@@ -3,7 +3,8 @@
 use serde_json::Value;
 use skerry_kinds::{FieldError, Path};
 
-use super::rules::{self, Compiled as CompiledRule, Rules};
+use super::rule::{self, Compiled as CompiledRule};
+use super::rules::{self, Rules};
 use super::table::{Flags, NodeId};
 use super::{Schema, check, declared::Declared, embedded, prune};
 use crate::error::Errors;
@@ -106,7 +107,7 @@ impl Schema {
             return None;
         }
         let rules = self.table.rules(place.node);
-        let compiled = rules::compile(declared, place.node, place.is_resource, rules);
+        let compiled = rule::compile(declared, place.node, place.is_resource, rules);
         Some((compiled, declared.cardinality_max(place.node)))
     }
 

@@ -8,89 +8,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use skerry_cel::limits::{MESSAGE_BYTES_MAX, RUNTIME_COST_MAX};
-use skerry_cel::{
-    Budget, CURRENT, Env, Error, Program, Schema as CelSchema, Shape, Type, Value as CelValue,
-    Variables,
-};
+use skerry_cel::{Budget, Error, Schema as CelSchema, Shape, Value as CelValue, Variables};
 use skerry_kinds::{ErrorKind, FieldError, Path};
 
 use super::correlate::Pair;
 use super::declared::Declared;
+use super::rule::{Compiled, compile};
 use super::table::{Flags, Kind, NodeId, Reason, Rule, Table};
 use crate::error::{Errors, WHOLE_FIELD, child, index, key};
 use crate::limits::DEPTH_MAX;
-
-/// A rule that has been compiled, or what is wrong with it.
-#[derive(Debug, Default)]
-pub(crate) struct Compiled {
-    /// `None` where the rule is empty or wrong.
-    pub(crate) program: Option<Program>,
-    pub(crate) wrong: Option<String>,
-    pub(crate) uses_old_self: bool,
-    /// What it can cost once.
-    pub(crate) cost_max: u64,
-    pub(crate) message: Option<Program>,
-    pub(crate) message_wrong: Option<String>,
-    pub(crate) message_cost_max: u64,
-}
-
-/// Compiles the rules of one node.
-pub(crate) fn compile(
-    declared: &Arc<Declared>,
-    node: NodeId,
-    is_resource: bool,
-    rules: &[Rule],
-) -> Vec<Compiled> {
-    let schema: Arc<dyn CelSchema> = declared.clone();
-    let of = Type::of(&schema, Declared::place(node, is_resource));
-    let env = Env::kubernetes(CURRENT).with_variable("self", of.clone());
-    let always = env.clone().with_variable("oldSelf", of.clone());
-    let maybe = env.with_variable("oldSelf", Type::optional(of));
-    let one = |rule: &Rule| match rule.optional_old_self {
-        Some(true) => compile_one(&maybe, rule),
-        _ => compile_one(&always, rule),
-    };
-    rules.iter().map(one).collect()
-}
-
-fn compile_one(env: &Env, rule: &Rule) -> Compiled {
-    let mut compiled = Compiled::default();
-    if rule.rule.trim().is_empty() {
-        return compiled;
-    }
-    let program = match env.compile(&rule.rule) {
-        Ok(program) => program,
-        Err(issues) => {
-            compiled.wrong = Some(format!("compilation failed: {issues}"));
-            return compiled;
-        }
-    };
-    if *program.output_type() != Type::Bool {
-        compiled.wrong = Some("cel expression must evaluate to a bool".to_owned());
-        return compiled;
-    }
-    compiled.uses_old_self = program.mentions("oldSelf");
-    compiled.cost_max = program.cost(&()).max;
-    compiled.program = Some(program);
-    if rule.message_expression.is_empty() {
-        return compiled;
-    }
-    match env.compile(&rule.message_expression) {
-        Err(issues) => {
-            let wrong = format!("messageExpression compilation failed: {issues}");
-            compiled.message_wrong = Some(wrong);
-        }
-        Ok(message) if *message.output_type() != Type::String => {
-            let wrong = "messageExpression must evaluate to a string".to_owned();
-            compiled.message_wrong = Some(wrong);
-        }
-        Ok(message) => {
-            compiled.message_cost_max = message.cost(&()).max;
-            compiled.message = Some(message);
-        }
-    }
-    compiled
-}
 
 /// All rules of a schema, compiled.
 #[derive(Debug)]
