@@ -555,6 +555,23 @@ async fn the_end_of_an_object_and_its_subresources_are_asked_about_too() {
     let refused = servers.fails(&["delete", "configmap", "--all"]);
     assert!(refused.contains(denied), "{refused}");
     servers.ok(&["get", "configmap", "kept"]);
+    let unnamed =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "made-"}});
+    webhook.asked();
+    let made = servers.ok_with(&["create", "-f", "-", "-o", "name"], &unnamed.to_string());
+    // Whoever judges sees the name that was made up.
+    let judged = webhook.asked()[0]["name"].clone();
+    assert_eq!(
+        made.trim(),
+        format!("configmap/{}", judged.as_str().unwrap())
+    );
+    let all = "/api/v1/namespaces/default/configmaps?labelSelector=x%3Dy";
+    servers.ok(&["label", "configmap", judged.as_str().unwrap(), "x=y"]);
+    webhook.asked();
+    servers.ok(&["delete", "--raw", all]);
+    let asked = webhook.asked();
+    assert_eq!((asked.len(), &asked[0]["name"]), (1, &json!(null)));
+    assert_eq!(asked[0]["oldObject"]["metadata"]["name"], judged);
 
     servers.ok(&["create", "deployment", "d", "--image=i"]);
     webhook.asked();

@@ -271,6 +271,9 @@ pub const CHARGE_TRIES_MAX: usize = 64;
 /// Questions to webhooks under way at once.
 pub const WEBHOOK_CALLS_MAX: usize = 64;
 
+/// Of these, those to one server.
+pub const WEBHOOK_CALLS_EACH_MAX: usize = 24;
+
 /// Bytes of questions that are being sent to webhooks.
 pub const WEBHOOK_QUESTIONS_BYTES_MAX: usize = 8 << 20;
 

@@ -117,6 +117,20 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// The same once a name was made up, where the request has none.
+    pub(crate) fn named(&self, name: &'a str) -> Asked<'a> {
+        let is_named = !self.name.is_empty();
+        Asked {
+            name: if is_named { self.name } else { name },
+            namespace: match self.is_namespace() && !is_named {
+                true => name,
+                false => self.namespace,
+            },
+            options: self.options.clone(),
+            ..*self
+        }
+    }
+
     /// A connection to something.
     pub(crate) fn connect(call: &'a Call) -> Asked<'a> {
         let info = &call.info;

@@ -82,7 +82,10 @@ impl Engine {
                 .and_then(|()| self.check_conditions(call, &object, None))
                 .and_then(|()| self.guard_owners(call, &object, None));
             let valid = match valid {
-                Ok(()) => self.approve(&asked, Some(&object)).await,
+                Ok(()) => {
+                    let asked = asked.named(&name);
+                    self.approve(&asked, Some(&object)).await
+                }
                 refused => refused,
             };
             if let Err(error) = valid {

@@ -104,7 +104,10 @@ impl Engine {
             let goes = mark(call, &mut object, options);
             // What is marked already, and stays as it is, was agreed to when it was marked.
             if is_asked && (goes || object != before) {
-                let asked = Asked::delete(call, namespace, name, &before, options);
+                // Of a collection upstream names none: the object says which it is.
+                let is_one = call.info.verb != "deletecollection";
+                let shown = if is_one { name } else { "" };
+                let asked = Asked::delete(call, namespace, shown, &before, options);
                 self.pass(&asked, None).await?;
             }
             if goes {

@@ -4,8 +4,9 @@
 //! upstream speaks to webhooks that are not on its own machine. Invariant: whatever a server does,
 //! the call ends in time, and holds no more than its share of memory.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -30,8 +31,8 @@ use crate::decode;
 use crate::dial::refused;
 use crate::engine::Engine;
 use crate::limits::{
-    WEBHOOK_ANSWER_PLAIN_BYTES, WEBHOOK_ANSWERS_LARGE_MAX, WEBHOOK_CALLS_MAX,
-    WEBHOOK_HEAD_BYTES_MAX, WEBHOOK_QUESTIONS_BYTES_MAX,
+    WEBHOOK_ANSWER_PLAIN_BYTES, WEBHOOK_ANSWERS_LARGE_MAX, WEBHOOK_CALLS_EACH_MAX,
+    WEBHOOK_CALLS_MAX, WEBHOOK_HEAD_BYTES_MAX, WEBHOOK_QUESTIONS_BYTES_MAX,
 };
 use crate::proxy::resolve::Destination;
 
@@ -43,6 +44,8 @@ const DEADLINE: &str = "context deadline exceeded";
 pub(crate) struct Client {
     pool: Arc<Pool>,
     calls: Semaphore,
+    /// The turns of each server that is being asked: one that is slow leaves some to the others.
+    turns: Mutex<HashMap<Server, Weak<Semaphore>>>,
     /// What is being sent, in units.
     questions: Semaphore,
     /// Answers that are being read which are no small ones.
@@ -54,9 +57,24 @@ impl Default for Client {
         Client {
             pool: Arc::default(),
             calls: Semaphore::new(WEBHOOK_CALLS_MAX),
+            turns: Mutex::default(),
             questions: Semaphore::new(WEBHOOK_QUESTIONS_BYTES_MAX / UNIT_BYTES),
             large: Semaphore::new(WEBHOOK_ANSWERS_LARGE_MAX),
         }
+    }
+}
+
+impl Client {
+    fn turns_of(&self, server: &Server) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = turns.get(server).and_then(Weak::upgrade) {
+            return known;
+        }
+        // As many as are being asked at this moment: those that were asked before are forgotten.
+        turns.retain(|_, one| one.strong_count() > 0);
+        let made = Arc::new(Semaphore::new(WEBHOOK_CALLS_EACH_MAX));
+        turns.insert(server.clone(), Arc::downgrade(&made));
+        made
     }
 }
 
@@ -124,6 +142,8 @@ struct Call<'a> {
 impl Call<'_> {
     async fn ask(&self, question: &(dyn Question + Sync)) -> Result<Value, Failure> {
         const OPEN: &str = "semaphores of the client are never closed";
+        let turns = self.client.turns_of(&self.config.server);
+        let _own = turns.acquire().await.expect(OPEN);
         let _turn = self.client.calls.acquire().await.expect(OPEN);
         let units =
             (question.length() / UNIT_BYTES + 1).min(WEBHOOK_QUESTIONS_BYTES_MAX / UNIT_BYTES);

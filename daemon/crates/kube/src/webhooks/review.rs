@@ -339,6 +339,66 @@ mod tests {
     }
 
     #[test]
+    fn no_answer_makes_anything_panic() {
+        let mut state: u64 = 36;
+        let mut below = |bound: u64| {
+            // Knuth's MMIX generator: the sequence is the same every time.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % bound
+        };
+        let values = [
+            json!(null),
+            json!(true),
+            json!(-1),
+            json!(1e300),
+            json!("W10="),
+            json!("u"),
+            json!("ä\u{0}"),
+            json!([1, {}]),
+            json!({"a": "b"}),
+            json!({"code": 70000, "message": 5, "details": {"causes": [5]}}),
+        ];
+        let fields = [
+            "uid",
+            "allowed",
+            "status",
+            "patch",
+            "patchType",
+            "auditAnnotations",
+            "warnings",
+        ];
+        for _ in 0..20_000 {
+            let mut response = json!({"uid": "u", "allowed": true});
+            for field in fields {
+                if below(3) == 0 {
+                    response[field] = values[below(10) as usize].clone();
+                }
+            }
+            let mut answer = answer(response);
+            if below(20) == 0 {
+                answer = values[below(10) as usize].clone();
+            }
+            let version = if below(2) == 0 {
+                ReviewVersion::V1
+            } else {
+                ReviewVersion::V1Beta1
+            };
+            let phase = if below(2) == 0 {
+                Phase::Mutating
+            } else {
+                Phase::Validating
+            };
+            if let Ok(verdict) = read(answer, version, phase, "u") {
+                let error = denied("w", &verdict.result);
+                assert!((400..=999).contains(&error.code));
+                assert!(phase == Phase::Mutating || verdict.patch.is_empty());
+            }
+        }
+    }
+
+    #[test]
     fn a_refusal_says_who_refuses_and_why() {
         for (result, code, message) in [
             (
