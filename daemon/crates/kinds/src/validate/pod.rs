@@ -2,6 +2,7 @@
 
 mod container;
 mod environment;
+mod probes;
 mod scheduling;
 mod security;
 mod update;

@@ -1,17 +1,20 @@
-//! Volumes that outlive pods, claims on them, their classes, drivers and attachments.
+//! Volumes that outlive pods; claims on them, their classes and attachments are below.
 
-use serde_json::{Map, Value, json};
+mod claim;
+mod class;
+
+pub(super) use claim::{claim, claim_spec};
+pub(super) use class::{attachment, attributes_class, class, csi_capacity};
+
+use serde_json::{Map, Value};
 
 use super::pod::{self, difference, driver_name};
-use super::resources::amount;
 use super::rules::{
-    ONE_TYPE, POSITIVE, choice_if_set, no_backsteps, qualified_name, quantity, required_text,
-    subdomain, subdomain_if_any,
+    ONE_TYPE, POSITIVE, choice_if_set, no_backsteps, quantity, required_text, subdomain,
+    subdomain_if_any,
 };
 use crate::error::Errors;
 use crate::path::Path;
-use crate::quantity::Quantity;
-use crate::selector;
 use crate::value::{entries, is_set, len, list, same, text};
 
 const ACCESS_MODES: &[&str] = &[
@@ -21,8 +24,6 @@ const ACCESS_MODES: &[&str] = &[
     "ReadWriteOncePod",
 ];
 const VOLUME_MODES: &[&str] = &["Block", "Filesystem"];
-const PARAMETERS_MAX: usize = 512;
-const PARAMETERS_BYTES_MAX: usize = 256 * 1024;
 const VOLUME_KINDS: &[(&str, &str)] = &[
     ("hostPath", "hostPath"),
     ("gcePersistentDisk", "gcePersistentDisk"),
@@ -211,280 +212,13 @@ fn volume_update(new: &Value, old: &Value, errors: &mut Errors) {
     }
 }
 
-pub(super) fn claim(object: &Value, old: Option<&Value>, errors: &mut Errors) {
-    claim_spec(&object["spec"], &Path::root("spec"), errors);
-    if let Some(old) = old {
-        claim_update(object, old, errors);
-    }
-}
-
-/// What is claimed, by a claim or by the template of one.
-pub(super) fn claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let modes = path.child("accessModes");
-    access_modes(
-        &spec["accessModes"],
-        "at least 1 access mode is required",
-        &modes,
-        errors,
-    );
-    selector::validate(&spec["selector"], &path.child("selector"), errors);
-    let storage = &spec["resources"]["requests"]["storage"];
-    let resources = path.child("resources");
-    let storage_path = resources.key("storage");
-    if is_set(storage) {
-        positive(storage, &storage_path, errors);
-    } else {
-        errors.required(&storage_path, "");
-    }
-    for field in ["storageClassName", "volumeAttributesClassName"] {
-        subdomain_if_any(&spec[field], &path.child(field), errors);
-    }
-    choice_if_set(
-        &spec["volumeMode"],
-        VOLUME_MODES,
-        &path.child("volumeMode"),
-        errors,
-    );
-    let (source, reference) = (&spec["dataSource"], &spec["dataSourceRef"]);
-    for (field, source) in [("dataSource", source), ("dataSourceRef", reference)] {
-        if is_set(source) {
-            data_source(source, &path.child(field), errors);
-        }
-    }
-    if !is_set(source) || !is_set(reference) {
-        return;
-    }
-    let is_crossing = !text(&reference["namespace"]).is_empty();
-    let is_same = ["apiGroup", "kind", "name"]
-        .iter()
-        .all(|field| text(&source[*field]) == text(&reference[*field]));
-    if is_crossing {
-        let message = "may not be specified when dataSourceRef.namespace is specified";
-        errors.invalid(path, json!({}), message);
-    } else if !is_same {
-        errors.invalid(path, json!({}), "must match dataSourceRef");
-    }
-}
-
-fn data_source(source: &Value, path: &Path<'_>, errors: &mut Errors) {
-    required_text(&source["name"], &path.child("name"), errors);
-    required_text(&source["kind"], &path.child("kind"), errors);
-    let (group, kind) = (text(&source["apiGroup"]), text(&source["kind"]));
-    if group.is_empty() && kind != "PersistentVolumeClaim" {
-        let message = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
-        errors.invalid(path, kind, message);
-    }
-    subdomain_if_any(&source["apiGroup"], &path.child("apiGroup"), errors);
-}
-
-fn claim_update(object: &Value, old_object: &Value, errors: &mut Errors) {
-    let (new, old) = (&object["spec"], &old_object["spec"]);
-    let path = Path::root("spec");
-    let is_bound = object["status"]["phase"] == "Bound";
-    let mut rest = new.clone();
-    let mut before = old.clone();
-    let mut take_over = |field: &str, from: &Value, to_new: bool| {
-        let target = if to_new { &mut rest } else { &mut before };
-        if let Some(target) = target.as_object_mut() {
-            target.insert(field.to_owned(), from.clone());
-        }
-    };
-    if text(&old["volumeName"]).is_empty() {
-        take_over("volumeName", &new["volumeName"], false);
-    }
-    if !is_set(&old["storageClassName"]) && is_set(&new["storageClassName"]) {
-        take_over("storageClassName", &old["storageClassName"], true);
-    }
-    if is_bound {
-        take_over(
-            "volumeAttributesClassName",
-            &old["volumeAttributesClassName"],
-            true,
-        );
-        let requests = &old["resources"]["requests"]["storage"];
-        if let Some(resources) = rest
-            .get_mut("resources")
-            .and_then(|r| r.get_mut("requests"))
-            && let Some(resources) = resources.as_object_mut()
-        {
-            resources.insert("storage".to_owned(), requests.clone());
-        }
-    }
-    if !same(&rest, &before) {
-        let message = format!(
-            "spec is immutable after creation except resources.requests and \
-             volumeAttributesClassName for bound claims\n{}",
-            difference(&before, &rest)
-        );
-        errors.forbidden(&path, message);
-    }
-    let size = |spec: &Value| Quantity::of(spec).unwrap_or(Quantity::ZERO);
-    let (wanted, was) = (
-        size(&new["resources"]["requests"]["storage"]),
-        size(&old["resources"]["requests"]["storage"]),
-    );
-    if wanted < was && wanted <= size(&old_object["status"]["capacity"]["storage"]) {
-        let resources = path.child("resources");
-        let path = resources.child("requests");
-        let message = "field can not be less than status.capacity";
-        errors.forbidden(&path.child("storage"), message);
-    }
-    errors.immutable(
-        &Path::root("volumeMode"),
-        &new["volumeMode"],
-        &old["volumeMode"],
-    );
-    let class = "volumeAttributesClassName";
-    if is_set(&old_object["status"]["currentVolumeAttributesClassName"]) {
-        let wrong = match new[class].as_str() {
-            None => "nil",
-            Some("") => "empty string",
-            Some(_) => return,
-        };
-        let message = format!(
-            "update to {wrong} is forbidden when status.currentVolumeAttributesClassName is not nil"
-        );
-        errors.forbidden(&path.child(class), message);
-    }
-}
-
-pub(super) fn class(object: &Value, old: Option<&Value>, errors: &mut Errors) {
-    if let Some(old) = old {
-        for field in ["parameters", "provisioner", "reclaimPolicy"] {
-            if !same(&object[field], &old[field]) {
-                let message = format!("updates to {field} are forbidden.");
-                errors.forbidden(&Path::root(field), message);
-            }
-        }
-        let field = "volumeBindingMode";
-        return errors.immutable(&Path::root(field), &object[field], &old[field]);
-    }
-    let provisioner = text(&object["provisioner"]);
-    let path = Path::root("provisioner");
-    if required_text(&object["provisioner"], &path, errors) {
-        qualified_name(&provisioner.to_lowercase(), &path, errors);
-    }
-    parameters(&object["parameters"], &Path::root("parameters"), errors);
-    let policy = &object["reclaimPolicy"];
-    let path = Path::root("reclaimPolicy");
-    if !text(policy).is_empty() {
-        choice_if_set(policy, &["Delete", "Retain"], &path, errors);
-    }
-    let mode = &object["volumeBindingMode"];
-    let path = Path::root("volumeBindingMode");
-    if is_set(mode) {
-        choice_if_set(mode, &["Immediate", "WaitForFirstConsumer"], &path, errors);
-    } else {
-        errors.required(&path, "");
-    }
-    let topologies = Path::root("allowedTopologies");
-    for (i, term) in list(&object["allowedTopologies"]).iter().enumerate() {
-        topology(term, &topologies.index(i), errors);
-    }
-}
-
-fn topology(term: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let path = path.child("matchLabelExpressions");
-    let mut keys: Vec<&str> = Vec::new();
-    for (i, expression) in list(&term["matchLabelExpressions"]).iter().enumerate() {
-        let path = path.index(i);
-        let values_path = path.child("values");
-        let values = list(&expression["values"]);
-        if values.is_empty() {
-            errors.required(&values_path, "");
-        }
-        for (j, value) in values.iter().enumerate() {
-            if values[..j].contains(value) {
-                errors.duplicate(&values_path.index(j), text(value));
-            }
-        }
-        let key = text(&expression["key"]);
-        qualified_name(key, &path.child("key"), errors);
-        if keys.contains(&key) {
-            errors.duplicate(&path.child("key"), key);
-        }
-        keys.push(key);
-    }
-}
-
-fn parameters(parameters: &Value, path: &Path<'_>, errors: &mut Errors) {
-    if len(parameters) > PARAMETERS_MAX {
-        return errors.too_long(path, PARAMETERS_MAX);
-    }
-    let mut bytes = 0;
-    for (key, value) in entries(parameters) {
-        if key.is_empty() {
-            errors.invalid(path, key.as_str(), "field can not be empty.");
-        }
-        bytes += key.len() + text(value).len();
-    }
-    if bytes > PARAMETERS_BYTES_MAX {
-        errors.too_long(path, PARAMETERS_BYTES_MAX);
-    }
-}
-
-pub(super) fn attributes_class(object: &Value, old: Option<&Value>, errors: &mut Errors) {
-    let path = Path::root("driverName");
-    if required_text(&object["driverName"], &path, errors) {
-        let driver = text(&object["driverName"]).to_lowercase();
-        qualified_name(&driver, &path, errors);
-    }
-    let path = Path::root("parameters");
-    parameters(&object["parameters"], &path, errors);
-    if len(&object["parameters"]) == 0 {
-        errors.required(&path, "must contain at least one key/value pair");
-    }
-    if let Some(old) = old {
-        for field in ["driverName", "parameters"] {
-            if !same(&object[field], &old[field]) {
-                let message = format!("updates to {field} are forbidden.");
-                errors.forbidden(&Path::root(field), message);
-            }
-        }
-    }
-}
-
-pub(super) fn attachment(object: &Value, old: Option<&Value>, errors: &mut Errors) {
-    let spec = &object["spec"];
-    let path = Path::root("spec");
-    required_text(&spec["attacher"], &path.child("attacher"), errors);
-    let source = &spec["source"];
-    let source_path = path.child("source");
-    let message = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
-    match (
-        is_set(&source["inlineVolumeSpec"]),
-        source["persistentVolumeName"].as_str(),
-    ) {
-        (false, None) => errors.required(&source_path, message),
-        (true, Some(_)) => errors.forbidden(&source_path, message),
-        (false, Some("")) => errors.required(
-            &source_path.child("persistentVolumeName"),
-            "must specify non empty persistentVolumeName",
-        ),
-        _ => {}
-    }
-    subdomain(text(&spec["nodeName"]), &path.child("nodeName"), errors);
-    if let Some(old) = old {
-        errors.immutable(&path, spec, &old["spec"]);
-    }
-}
-
-pub(super) fn csi_capacity(object: &Value, errors: &mut Errors) {
-    let class = Path::root("storageClassName");
-    subdomain(text(&object["storageClassName"]), &class, errors);
-    for field in ["capacity", "maximumVolumeSize"] {
-        if is_set(&object[field]) {
-            amount("storage", &object[field], &Path::root(field), errors);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::defaults::set_defaults;
     use crate::error::summary;
     use crate::validate::{validate_create, validate_update};
+    use serde_json::json;
 
     fn object(group: &str, kind: &str, fields: Value) -> Value {
         let mut object = fields;
