@@ -104,8 +104,26 @@ def a_watch_tells_what_happens_to_one_object(api):
     assert kinds == ["ADDED", "MODIFIED", "DELETED"], kinds
 
 
-def definitions_are_refused_until_they_are_served(api):
+def a_kind_that_was_just_defined_is_found_and_checked(api):
     definitions = client.ApiextensionsV1Api(api)
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {"length": {"type": "integer", "minimum": 1, "default": 3}},
+                "x-kubernetes-validations": [
+                    {"rule": "self.length < 100", "message": "no boat is that long"}
+                ],
+            }
+        },
+    }
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
     body = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -114,17 +132,37 @@ def definitions_are_refused_until_they_are_served(api):
             "group": "example.test",
             "names": {"plural": "boats", "kind": "Boat"},
             "scope": "Namespaced",
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object"}},
-                }
-            ],
+            "versions": [version],
         },
     }
-    scenario.refused(501, "NotImplemented", definitions.create_custom_resource_definition, body)
+    definitions.create_custom_resource_definition(body)
+
+    def established():
+        found = definitions.read_custom_resource_definition("boats.example.test")
+        conditions = (found.status and found.status.conditions) or []
+        return {"Established": "True"}.items() <= {c.type: c.status for c in conditions}.items()
+
+    scenario.eventually("the definition is established", established)
+    found = dynamic.DynamicClient(api)
+    boats = found.resources.get(api_version="example.test/v1", kind="Boat")
+    boat = {"apiVersion": "example.test/v1", "kind": "Boat", "metadata": {"name": "a"}}
+    made = boats.create(body={**boat, "spec": {"color": "red"}}, namespace=NAMESPACE)
+    assert made.spec.to_dict() == {"length": 3}, made
+    for length, wrong in [
+        (0, "spec.length in body should be greater than or equal to 1"),
+        (100, "no boat is that long"),
+    ]:
+        try:
+            boats.patch(
+                name="a",
+                namespace=NAMESPACE,
+                body={"spec": {"length": length}},
+                content_type="application/merge-patch+json",
+            )
+            raise AssertionError(f"{length} was not refused")
+        except exceptions.UnprocessibleEntityError as error:
+            assert wrong in str(error.body), error.body
+    definitions.delete_custom_resource_definition("boats.example.test")
 
 
 scenario.run(
@@ -133,6 +171,6 @@ scenario.run(
         what_is_applied_has_owners_and_conflicts,
         every_type_of_patch_and_replacement_works,
         a_watch_tells_what_happens_to_one_object,
-        definitions_are_refused_until_they_are_served,
+        a_kind_that_was_just_defined_is_found_and_checked,
     ]
 )
