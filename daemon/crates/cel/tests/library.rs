@@ -472,6 +472,13 @@ fn estimates_are_upstreams() {
         ("lists.range(10)", (21, 21)),
         ("[3, 1].sort()", (29, 29)),
         ("strings.quote('0123456789')", (1, 1)),
+        ("quantity('1') == quantity('2')", (3, 3)),
+        ("ip('::1') == ip('::2')", (3, 3)),
+        ("format.date() == format.uri()", (3, 9)),
+        (
+            "url('https://example.com/abc') == url('https://example.com/abd')",
+            (7, 9),
+        ),
     ] {
         assert_eq!(estimate(expression), cost, "{expression}");
     }

@@ -5,6 +5,7 @@
 
 use crate::cost::estimator::Estimator;
 use crate::cost::{CallEstimate, Estimate, Node, Size};
+use crate::library::equality;
 use crate::syntax::ast::Expr;
 
 /// What a call is made with.
@@ -47,6 +48,12 @@ pub(super) fn standard(
 ) -> CallEstimate {
     let size = |index| operands.size(index);
     let target = operands.target.map_or(Size::UNKNOWN, Node::size_or_unknown);
+    if overload == "equals"
+        && let [left, right] = operands.nodes
+        && let Some(cost) = equality(left, right)
+    {
+        return operands.call(cost, None);
+    }
     match overload {
         "string_to_bytes" => {
             let Size { min, max } = size(0);

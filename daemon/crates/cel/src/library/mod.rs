@@ -42,6 +42,7 @@ pub use authorizer::{
     resource_check_type, resource_check_value,
 };
 pub use json_patch::{JSON_PATCH, JSON_PATCH_TYPE, json_patch, json_patch_field};
+pub(crate) use price::equality;
 
 use crate::function::Library;
 

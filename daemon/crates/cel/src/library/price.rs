@@ -98,6 +98,25 @@ pub(super) const WALK: Cost = Cost::Of {
     },
 };
 
+/// What comparing two values of one library's type costs; `None` for other types.
+pub(crate) fn equality(left: &Node<'_>, right: &Node<'_>) -> Option<Estimate> {
+    let (Type::Opaque(name), Type::Opaque(other)) = (left.kind, right.kind) else {
+        return None;
+    };
+    if name != other {
+        return None;
+    }
+    Some(match &**name {
+        // By the longest name of a format.
+        "kubernetes.NamedFormat" => Size { min: 1, max: 64 }.cost(TRAVERSAL),
+        "kubernetes.URL" => {
+            let max = right.size.map_or(1, |size| size.max);
+            Size { min: 1, max }.cost(TRAVERSAL)
+        }
+        _ => Estimate::fixed(1),
+    })
+}
+
 /// Deepest nesting that is walked; JSON from outside is not deeper.
 const DEPTH_MAX: usize = 200;
 
