@@ -54,6 +54,16 @@ pub(super) fn csi_driver(object: &Value, old: Option<&Value>, errors: &mut Error
         errors.not_supported(&path.child("fsGroupPolicy"), text(policy), &policies);
     }
     token_requests(&spec["tokenRequests"], &path.child("tokenRequests"), errors);
+    if let Some(in_secrets) = spec["serviceAccountTokenInSecrets"].as_bool()
+        && list(&spec["tokenRequests"]).is_empty()
+    {
+        let message = "serviceAccountTokenInSecrets is set but no tokenRequests are specified";
+        errors.invalid(
+            &path.child("serviceAccountTokenInSecrets"),
+            in_secrets,
+            message,
+        );
+    }
     for mode in list(&spec["volumeLifecycleModes"]) {
         let modes = ["Persistent", "Ephemeral"];
         if !modes.contains(&text(mode)) {
@@ -205,6 +215,14 @@ mod tests {
             ]
         );
         driver["spec"]["tokenRequests"] = json!(null);
+        driver["spec"]["serviceAccountTokenInSecrets"] = json!(true);
+        let errors = validate_create(group, "CSIDriver", false, &driver);
+        assert_eq!(
+            errors[0].to_string(),
+            "spec.serviceAccountTokenInSecrets: Invalid value: true: \
+             serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        );
+        driver["spec"]["serviceAccountTokenInSecrets"] = json!(null);
         let old = driver.clone();
         driver["spec"]["attachRequired"] = json!(false);
         let errors = validate_update(group, "CSIDriver", "", &driver, &old);
