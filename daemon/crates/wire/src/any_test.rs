@@ -125,3 +125,47 @@ fn any_event_of_a_watch_holds_its_object_as_it_was() {
         );
     }
 }
+
+#[test]
+fn any_bytes_at_all_are_read_or_refused_and_hold_no_more_than_the_limits_let_them() {
+    let mut random = Random(SEED);
+    let kinds = all();
+    let limits = Limits {
+        values: 500,
+        ..Limits::default()
+    };
+    let mut read = 0;
+    for _ in 0..20_000 {
+        let (api_version, kind) = &kinds[random.next(kinds.len())];
+        let length = random.next(48);
+        // Small numbers are the tags and lengths of most fields.
+        let bytes = (0..length).map(|_| match random.next(3) {
+            0 => u8::try_from(random.next(256)).unwrap(),
+            _ => u8::try_from(random.next(32)).unwrap(),
+        });
+        let raw: Vec<u8> = bytes.collect();
+        let mut bytes = crate::envelope::head(api_version, kind, raw.len());
+        if random.next(8) == 0 {
+            bytes.truncate(4 + random.next(bytes.len() - 3));
+        }
+        bytes.extend(raw);
+        let found = decode(&bytes, limits);
+        read += usize::from(found.is_ok());
+        if let Ok(found) = found {
+            let values = count(&found.value);
+            assert!(
+                values <= 500,
+                "{values} values of seed {SEED:#x}: {bytes:?}"
+            );
+        }
+    }
+    assert!(read > 200, "{read}");
+}
+
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(list) => list.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(count).sum(),
+        _ => 0,
+    }
+}
