@@ -16,13 +16,6 @@ use skerry_tests_kubectl::Servers;
 const PATHS: &str = include_str!("../surface/paths.tsv");
 const OBJECTS: &str = include_str!("../surface/objects.jsonl");
 
-/// Kinds that are refused with 501 rather than kept and not carried out.
-const REFUSED: [&str; 4] = [
-    "MutatingAdmissionPolicy",
-    "MutatingAdmissionPolicyBinding",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-];
 /// What kinds answer with that are asked and are not objects.
 const ANSWERED_WITH_STATUS: [&str; 2] = ["Binding", "Eviction"];
 /// Options of lists, all at once.
@@ -58,10 +51,6 @@ impl Row {
 
     fn is_collection(&self) -> bool {
         !self.path.contains("/{name}") && (self.does("list") || self.does("deletecollection"))
-    }
-
-    fn is_refused(&self) -> bool {
-        REFUSED.contains(&self.kind)
     }
 }
 
@@ -193,12 +182,11 @@ impl Surface {
 
     async fn create(&mut self, row: &Row) {
         let (path, object) = (self.path(row, "kept"), self.object(row));
-        let (code, kind) = match row.is_refused() {
-            true => (501, "Status"),
-            false if is_answered_with_status(row) => (201, "Status"),
-            false => (201, row.kind),
+        let kind = match is_answered_with_status(row) {
+            true => "Status",
+            false => row.kind,
         };
-        self.want("POST", &path, &object.to_string(), code, kind)
+        self.want("POST", &path, &object.to_string(), 201, kind)
             .await;
     }
 
@@ -217,7 +205,7 @@ impl Surface {
             return self.connect(row).await;
         }
         let path = self.path(row, "kept");
-        let kept = !row.is_refused() && row.kind != "ComponentStatus";
+        let kept = row.kind != "ComponentStatus";
         let (code, kind) = match kept {
             true => (200, row.kind),
             false => (404, "Status"),
@@ -283,8 +271,7 @@ impl Surface {
     async fn watch(&mut self, row: &Row) {
         let path = self.path(row, "kept") + "?timeoutSeconds=2";
         let got = self.want("GET", &path, "", 200, "").await;
-        let there = !row.is_refused();
-        if there && (got.body["type"] != "ADDED" || got.body["object"]["kind"] != row.kind) {
+        if got.body["type"] != "ADDED" || got.body["object"]["kind"] != row.kind {
             let complaint = format!("GET {path}: wanted an event, got {}", got.text);
             self.complaints.push(complaint);
         }
@@ -312,11 +299,7 @@ impl Surface {
     async fn end(&mut self, row: &Row) {
         let path = self.path(row, "kept");
         if row.does("delete") {
-            let (code, kind) = match row.is_refused() {
-                true => (404, "Status"),
-                false => (200, ""),
-            };
-            self.want("DELETE", &path, "", code, kind).await;
+            self.want("DELETE", &path, "", 200, "").await;
         }
         if row.does("deletecollection") {
             let all = path + "?labelSelector=patched%3Dyes";
