@@ -35,6 +35,8 @@ pub struct Subject<'a> {
     capabilities: ApiCapabilities,
     manifest: Value,
     names: [String; 3],
+    /// The condition that a controller sets.
+    judged_by: Option<&'static str>,
 }
 
 impl<'a> Subject<'a> {
@@ -74,7 +76,14 @@ impl<'a> Subject<'a> {
             resource,
             capabilities,
             manifest,
+            judged_by: None,
         }
+    }
+
+    /// For kinds that a controller looks at once they are made: the condition that it sets.
+    pub fn judged_by(mut self, condition: &'static str) -> Subject<'a> {
+        self.judged_by = Some(condition);
+        self
     }
 
     /// For kinds that do not take any name.
@@ -100,7 +109,19 @@ impl<'a> Subject<'a> {
         let labels = object.labels_mut();
         labels.insert("conformance".into(), self.world.namespace.clone());
         let made = self.api.create(&PostParams::default(), &object).await;
-        made.unwrap_or_else(|error| panic!("{}: {error}", self.resource.plural))
+        let made = made.unwrap_or_else(|error| panic!("{}: {error}", self.resource.plural));
+        let Some(condition) = self.judged_by else {
+            return made;
+        };
+        eventually_async("it is judged", DEADLINE, || async {
+            let live = self.api.get(name).await?;
+            let conditions = live.data.pointer("/status/conditions");
+            let mut all = conditions.and_then(Value::as_array).into_iter().flatten();
+            anyhow::ensure!(all.any(|one| one["type"] == condition), "{conditions:?}");
+            Ok(live)
+        })
+        .await
+        .unwrap()
     }
 
     fn selected(&self) -> ListParams {

@@ -18,15 +18,23 @@ async fn flow_schemas_have_every_operation() {
             }],
         },
     });
-    let subject = Subject::new(&world, manifest).await;
+    let subject = Subject::new(&world, manifest).await.judged_by("Dangling");
     assert_eq!(subject.subresources(), ["status"]);
     subject.every_operation().await;
-    let condition = json!({
-        "type": "Dangling", "status": "False", "reason": "Testing", "message": "as told",
-        "lastTransitionTime": "2026-01-02T03:04:05Z",
-    });
+    // As the server judges it, and what somebody else says: nobody has a reason to change it.
+    let conditions = json!([
+        {
+            "type": "Dangling", "status": "False", "reason": "Found",
+            "message": "This FlowSchema references the PriorityLevelConfiguration object named \"global-default\" and it exists",
+            "lastTransitionTime": "2026-01-02T03:04:05Z",
+        },
+        {
+            "type": "Tested", "status": "True", "reason": "Testing", "message": "as told",
+            "lastTransitionTime": "2026-01-02T03:04:05Z",
+        },
+    ]);
     subject
-        .has_a_status(json!({"conditions": [condition]}))
+        .has_a_status(json!({"conditions": conditions}))
         .await;
 }
 
