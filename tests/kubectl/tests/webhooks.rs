@@ -959,6 +959,7 @@ async fn conditions_say_when_a_webhook_is_worth_asking() {
                 "request.operation == 'CREATE'",
                 "object.data.a == 'b'",
                 "!('system:nodes' in request.userInfo.groups)",
+                "authorizer.group('').resource('secrets').check('create').allowed()",
             ]),
         ),
         hook(

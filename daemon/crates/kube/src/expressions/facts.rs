@@ -6,13 +6,17 @@
 use std::cell::OnceCell;
 
 use serde_json::Value as Json;
-use skerry_cel::{Activation, Error, Value};
+use skerry_cel::{Activation, Error, Value, authorizer_value, resource_check_value};
+
+use crate::policies::Asker;
 
 /// See the module. `request` and `namespace` make what they are called.
 pub(crate) struct Facts<'a> {
     pub(crate) object: &'a Json,
     pub(crate) old: &'a Json,
     pub(crate) params: Option<&'a Json>,
+    /// Who answers what the user may do, where that may be asked.
+    pub(crate) asker: Option<&'a Asker>,
     request: Made<'a>,
     namespace: Made<'a>,
 }
@@ -49,6 +53,7 @@ impl<'a> Facts<'a> {
             object: object.unwrap_or(NOTHING),
             old: old.unwrap_or(NOTHING),
             params: None,
+            asker: None,
             request: Made::new(request),
             namespace: Made::new(namespace),
         }
@@ -67,6 +72,12 @@ impl<'f> Activation<'f> for Told<'f> {
             "request" => facts.request.get(),
             "namespaceObject" => facts.namespace.get(),
             "params" => facts.params.unwrap_or(NOTHING),
+            "authorizer" => return Ok(facts.asker.map(|one| authorizer_value(one.authorizer()))),
+            "authorizer.requestResource" => {
+                let check =
+                    |one: &Asker| resource_check_value(one.authorizer(), one.resource.clone());
+                return Ok(facts.asker.map(check));
+            }
             _ => return Ok(None),
         };
         Ok(Some(Value::json(json)))

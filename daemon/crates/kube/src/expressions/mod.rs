@@ -13,7 +13,7 @@ pub(crate) use facts::Facts;
 
 use std::sync::Arc;
 
-use skerry_cel::{CURRENT, Env, Program, Schema, Type};
+use skerry_cel::{CURRENT, Env, Program, Schema, Type, authorizer_type, resource_check_type};
 use skerry_kinds::{ErrorKind, FieldError};
 
 use declared::Declared;
@@ -41,6 +41,13 @@ pub(crate) fn environment(has_params: bool) -> Env {
         env = env.with_variable("params", Type::Dyn);
     }
     env
+}
+
+/// As [`environment`], where expressions may also ask who may do what: conditions of webhooks.
+pub(crate) fn asking() -> Env {
+    environment(false)
+        .with_variable("authorizer", authorizer_type())
+        .with_variable("authorizer.requestResource", resource_check_type())
 }
 
 /// Why an expression is none that can be used, in upstream's words.

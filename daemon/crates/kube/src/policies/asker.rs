@@ -13,10 +13,10 @@ use crate::registry;
 use crate::user;
 
 /// Answers for the user of one request.
-pub(super) struct Asker {
+pub(crate) struct Asker {
     decides: Arc<Decides>,
     /// What the request is about.
-    pub(super) resource: Resource,
+    pub(crate) resource: Resource,
 }
 
 struct Decides {
@@ -25,7 +25,7 @@ struct Decides {
 }
 
 impl Asker {
-    pub(super) fn new(engine: &Engine, asked: &Asked<'_>, of: &registry::Resource) -> Asker {
+    pub(crate) fn new(engine: &Engine, asked: &Asked<'_>, of: &registry::Resource) -> Asker {
         Asker {
             decides: Arc::new(Decides {
                 engine: Weak::clone(&engine.myself),
@@ -42,7 +42,7 @@ impl Asker {
         }
     }
 
-    pub(super) fn authorizer(&self) -> Arc<dyn Authorizer> {
+    pub(crate) fn authorizer(&self) -> Arc<dyn Authorizer> {
         Arc::clone(&self.decides) as _
     }
 }

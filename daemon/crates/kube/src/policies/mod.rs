@@ -29,6 +29,7 @@ use crate::error::{About, ApiError};
 use crate::object;
 
 pub(crate) use admit::check;
+pub(crate) use asker::Asker;
 pub(crate) use mutate::Rounds;
 pub(crate) use store::{Policies, follow};
 

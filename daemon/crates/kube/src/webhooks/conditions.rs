@@ -15,7 +15,8 @@ use crate::admission::Asked;
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::ApiError;
-use crate::expressions::{Condition, Facts, Met, environment, meets};
+use crate::expressions::{Condition, Facts, Met, asking, meets};
+use crate::policies::Asker;
 use crate::{kind, registry};
 
 impl Engine {
@@ -32,13 +33,15 @@ impl Engine {
         }
         let other = object.and_then(|object| in_version(invocation, object));
         let old = asked.old.and_then(|old| in_version(invocation, old));
-        let facts = Facts::new(
+        let asker = Asker::new(self, asked, &invocation.resource);
+        let mut facts = Facts::new(
             other.as_ref().or(object),
             old.as_ref().or(asked.old),
             || request(asked, invocation),
             // Webhooks are not told of it, as upstream.
             || Value::Null,
         );
+        facts.asker = Some(&asker);
         match meets(&hook.conditions, &facts) {
             Met::Yes => Ok(true),
             Met::No => Ok(false),
@@ -68,7 +71,7 @@ impl Engine {
         if all.iter().all(Value::is_null) || old.is_some_and(|old| conditions(old) == all) {
             return Ok(());
         }
-        let env = environment(false);
+        let env = asking();
         let mut errors: Vec<FieldError> = Vec::new();
         for (i, conditions) in all.iter().enumerate() {
             for (j, condition) in Condition::read_all(&env, conditions).iter().enumerate() {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use skerry_selector::labels::Selector;
 
 use super::target::ClientConfig;
-use crate::expressions::{Condition, environment};
+use crate::expressions::{Condition, asking};
 use crate::limits::WEBHOOK_TIME_MAX;
 
 /// Whether a webhook changes objects or only judges them.
@@ -93,7 +93,7 @@ impl Hook {
         let timeout = seconds.map_or(WEBHOOK_TIME_MAX, Duration::from_secs);
         let conditions = match &hook["matchConditions"] {
             Value::Array(list) if !list.is_empty() => {
-                Condition::read_all(&environment(false), &hook["matchConditions"])
+                Condition::read_all(&asking(), &hook["matchConditions"])
             }
             _ => Vec::new(),
         };
