@@ -10,6 +10,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TypeId(pub(crate) u32);
 
+impl TypeId {
+    /// As a number, for whoever has numbers of its own kind; see [`Types::at`].
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// The number of a string in its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct NameId(pub(crate) u32);
@@ -238,6 +246,13 @@ impl Types {
     #[must_use]
     pub fn get(&self, id: TypeId) -> Type<'_> {
         Type { types: self, id }
+    }
+
+    /// The type of a number that [`TypeId::number`] gave, if the table has it.
+    #[must_use]
+    pub fn at(&self, number: u32) -> Option<Type<'_>> {
+        let is_there = (number as usize) < self.nodes.len();
+        is_there.then(|| self.get(TypeId(number)))
     }
 
     pub(crate) fn name(&self, id: NameId) -> &str {

@@ -12,6 +12,7 @@ mod endpoints;
 mod flow;
 mod garbage;
 mod namespaces;
+mod policies;
 mod quotas;
 mod remaining;
 mod roles;
@@ -74,6 +75,7 @@ async fn lead(engine: &Engine) {
         definitions::run(engine),
         garbage::run(engine),
         namespaces::run(engine),
+        policies::run(engine),
         quotas::run(engine),
         roles::run(engine),
         services::run(engine),

@@ -32,6 +32,8 @@ pub(super) struct Environment {
     has_params: bool,
     has_authorizer: bool,
     patches: bool,
+    /// The type of the objects; none: they may be anything.
+    object: Option<Type>,
     variables: Vec<(Arc<str>, Type)>,
 }
 
@@ -52,7 +54,16 @@ impl Environment {
             has_params,
             has_authorizer: true,
             patches: false,
+            object: None,
             variables: Vec::new(),
+        }
+    }
+
+    /// The same, about objects of a type.
+    pub(super) fn about(self, of: Type) -> Environment {
+        Environment {
+            object: Some(of),
+            ..self
         }
     }
 
@@ -108,6 +119,11 @@ impl Environment {
         let mut env = expressions::environment(self.has_params)
             .with_variable("variables", Type::Named(VARIABLES.into()))
             .with_constructors(Arc::new(known));
+        if let Some(of) = &self.object {
+            env = env
+                .with_variable("object", of.clone())
+                .with_variable("oldObject", of.clone());
+        }
         if self.patches {
             env = env.with_library(&skerry_cel::JSON_PATCH);
         }

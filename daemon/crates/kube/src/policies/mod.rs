@@ -19,6 +19,7 @@ mod matching;
 mod mutate;
 mod params;
 mod store;
+mod typed;
 mod validate;
 mod view;
 
@@ -32,6 +33,7 @@ pub(crate) use admit::check;
 pub(crate) use asker::Asker;
 pub(crate) use mutate::Rounds;
 pub(crate) use store::{Policies, follow};
+pub(crate) use typed::warnings;
 
 /// What may never be refused, as upstream: what configures policies, and reviews.
 fn exempts(asked: &Asked<'_>) -> bool {
