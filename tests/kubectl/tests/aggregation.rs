@@ -1,7 +1,7 @@
 //! Versions of the API that extension servers answer for.
 #![allow(clippy::unwrap_used)]
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,7 +14,7 @@ use hyper::Method;
 use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};
 use skerry_tests_harness::{Credentials, Https};
-use skerry_tests_kubectl::behind::{Answering, Behind, Reply, Signed, address_of_machine, reply};
+use skerry_tests_kubectl::behind::{Answering, Behind, Signed, address_of_machine, reply};
 use skerry_tests_kubectl::{DEADLINE, Servers};
 
 const NAME: &str = "v1.fish.example";
@@ -37,16 +37,14 @@ fn api(servers: &Servers, member: usize) -> SocketAddr {
     (servers.cluster.members[member].client_address.ip(), 6443).into()
 }
 
-/// What the extension server says: 0: what it has; 1: that it has nothing; 2: nothing at all.
+/// What the extension server says: 0: what it has; 1: that it has nothing.
 fn fish(mood: &Arc<AtomicU8>) -> Answering {
     let mood = Arc::clone(mood);
     Arc::new(move |request| {
         let json = |value: Value| reply(200, "application/json", value.to_string());
         let path = request.uri().path().to_owned();
-        match mood.load(Ordering::SeqCst) {
-            1 => return reply(404, "text/plain", "no"),
-            2 => return silence(),
-            _ => {}
+        if mood.load(Ordering::SeqCst) == 1 {
+            return reply(404, "text/plain", "no");
         }
         let watches = request
             .uri()
@@ -88,10 +86,6 @@ fn unended(
     use futures_util::StreamExt as _;
     let first = futures_util::stream::iter([Ok(Frame::data(first))]);
     StreamBody::new(first.chain(futures_util::stream::pending()))
-}
-
-fn silence() -> Reply {
-    hyper::Response::new(unended(Bytes::from_static(b"{")).boxed())
 }
 
 fn service(address: Option<IpAddr>, port: u16) -> String {
@@ -282,7 +276,19 @@ async fn an_extension_server_that_does_not_answer_is_said_not_to_and_holds_up_no
     let words = "x509: certificate signed by unknown authority";
     until_said(&servers, "FailedDiscoveryCheck", words);
     drop(behind);
+
+    // Somebody takes connections and says nothing.
+    let silent = TcpListener::bind(("0.0.0.0", port)).unwrap();
+    servers.ok(&[touch.as_slice(), &["now=5"]].concat());
+    until_said(
+        &servers,
+        "FailedDiscoveryCheck",
+        "context deadline exceeded",
+    );
+    servers.ok(&["get", "namespaces"]);
+    drop(silent);
     let _behind = Behind::start(port, &signed, &callers, fish(&mood));
+    servers.ok(&[touch.as_slice(), &["now=6"]].concat());
     until_said(&servers, "Passed", "");
     servers.ok(&["delete", "apiservice", NAME]);
     servers.until(0, &["get", "--raw", "/apis/fish.example/v1"], |ended| {
