@@ -3,25 +3,22 @@
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use skerry_kube::{Outgoing, Trust};
-use skerry_pki::{Authority, FRONT_PROXY, Pki};
+use rustls::client::ResolvesClientCert;
+use skerry_kube::Outgoing;
+use skerry_pki::{Authority, FRONT_PROXY, Leaf, Pki};
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Calls(pub(crate) Arc<Pki>);
 
 impl Outgoing for Calls {
-    fn to_server(
-        &self,
-        trust: Trust<'_>,
-        as_front_proxy: bool,
-    ) -> Result<Arc<ClientConfig>, String> {
-        let trust = match trust {
-            Trust::Bundle(pem) => skerry_pki::Trust::Bundle(pem),
-            Trust::Anyone => skerry_pki::Trust::Anyone,
-        };
-        let config = self.0.client_config_of(&trust, as_front_proxy);
+    fn to_anyone(&self, as_front_proxy: bool) -> Result<Arc<ClientConfig>, String> {
+        let config = self.0.client_config_to_anyone(as_front_proxy);
         config.map_err(|error| error.to_string())
+    }
+
+    fn front_proxy(&self) -> Arc<dyn ResolvesClientCert> {
+        Arc::clone(self.0.live(Leaf::FrontProxy)) as _
     }
 
     fn to_kubelet(&self) -> Result<Arc<ClientConfig>, String> {

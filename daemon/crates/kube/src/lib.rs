@@ -68,7 +68,7 @@ pub use answer::Body;
 pub use audit::Audit;
 pub use certificates::{ClusterAuthority, RequestFacts, Signer, Terms};
 pub use error::ApiError;
-pub use proxy::{Outgoing, Trust};
+pub use proxy::Outgoing;
 pub use server::{Api, Options};
 pub use services::{NodePorts, ServiceNetwork};
 pub use storage::{Datastore, Leadership, Pending};

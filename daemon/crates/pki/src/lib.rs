@@ -60,6 +60,6 @@ pub use leaf::{FRONT_PROXY, Leaf};
 pub use live::LiveCertificate;
 pub use pki::Pki;
 pub use signing_request::{RequestError, SigningRequest};
-pub use tls::{Trust, client_config_trusting, client_config_unverified};
+pub use tls::{client_config_trusting, client_config_unverified};
 pub use token::{Password, Token};
 pub use token_file::{TokenFile, read_token_file};

@@ -10,7 +10,7 @@ use crate::authority::{Authorities, Authority, LoadedAuthority, make_folders};
 use crate::callers::CallersOfApi;
 use crate::examine;
 use crate::leaf::{self, Leaf};
-use crate::tls::{self, Callers, Trust};
+use crate::tls::{self, Callers};
 use crate::{AuthorityFiles, CaHash, Clock, Identity, LiveCertificate, PkiError};
 
 /// How many certificates a node has.
@@ -181,15 +181,13 @@ impl Pki {
         tls::named_client_config("kubelets", Some(live), anchor, &self.clock)
     }
 
-    /// For calls to servers that somebody else runs; as the front proxy, where it is one that
-    /// extends the API.
-    pub fn client_config_of(
+    /// For calls to servers that nobody vouches for; as the front proxy, where one extends the API.
+    pub fn client_config_to_anyone(
         &self,
-        trust: &Trust<'_>,
         as_front_proxy: bool,
     ) -> Result<Arc<ClientConfig>, PkiError> {
         let shown = as_front_proxy.then(|| Arc::clone(self.live(Leaf::FrontProxy)));
-        tls::client_config_of("another server", shown, trust, &self.clock)
+        tls::client_config_to_anyone(shown, &self.clock)
     }
 
     /// 2379: HTTP; callers must show a certificate of `etcd/server-ca`.

@@ -14,7 +14,6 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
     SignatureScheme,
 };
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::limits::{CLIENT_SESSIONS_MAX, TLS_SESSIONS_MAX};
@@ -169,44 +168,14 @@ pub(crate) fn peer_client_config(
     )?))
 }
 
-/// Whom a caller takes for the server it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust<'a> {
-    /// Who shows a certificate that one of these, as PEM, has signed.
-    Bundle(&'a [u8]),
-    /// Anyone: it was asked for.
-    Anyone,
-}
-
-/// A caller of HTTP servers that somebody else runs.
-pub(crate) fn client_config_of(
-    port: &'static str,
+/// A caller of HTTP servers that nobody vouches for: it was asked for.
+pub(crate) fn client_config_to_anyone(
     shown: Option<Arc<LiveCertificate>>,
-    trust: &Trust<'_>,
     clock: &Arc<Clock>,
 ) -> Result<Arc<ClientConfig>, PkiError> {
-    let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Anyone => Arc::new(Anyone(provider())),
-        Trust::Bundle(pem) => {
-            let failed = |reason: String| PkiError::Verifier { port, reason };
-            let mut roots = RootCertStore::empty();
-            for root in CertificateDer::pem_slice_iter(pem) {
-                let root = root.map_err(|error| failed(error.to_string()))?;
-                roots
-                    .add(root)
-                    .map_err(|source| PkiError::Tls { port, source })?;
-            }
-            if roots.is_empty() {
-                let reason = "unable to load root certificates: no certificates in the bundle";
-                return Err(failed(reason.to_owned()));
-            }
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
-                .build()
-                .map_err(|error| failed(error.to_string()))?
-        }
-    };
+    let verifier = Arc::new(Anyone(provider()));
     let shown = shown.map(|live| live as Arc<dyn ResolvesClientCert>);
-    let mut config = client_config(port, verifier, shown, clock)?;
+    let mut config = client_config("another server", verifier, shown, clock)?;
     config.resumption = Resumption::in_memory_sessions(CLIENT_SESSIONS_MAX);
     config.alpn_protocols = http_protocols();
     Ok(Arc::new(config))

@@ -12,7 +12,8 @@ use skerry_rbac::User;
 
 use super::table::Link;
 use crate::engine::Engine;
-use crate::proxy::{self, ProxyError, Tls, Trust, Upstream};
+use crate::proxy::{self, ProxyError, Tls, Upstream};
+use crate::webhooks::tls;
 
 /// As whom this server asks for itself: upstream's name, with all rights.
 pub(super) fn aggregator() -> User {
@@ -48,11 +49,12 @@ impl Engine {
             let Some(outgoing) = &self.outgoing else {
                 return Err("this server calls nobody".into());
             };
-            let trust = match link.insecure {
-                true => Trust::Anyone,
-                false => Trust::Bundle(&link.bundle),
-            };
-            outgoing.to_server(trust, true)
+            if link.insecure {
+                return outgoing.to_anyone(true);
+            }
+            let mut config = tls::config_showing(&link.bundle, Some(outgoing.front_proxy()))?;
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Ok(Arc::new(config))
         });
         let config = config.as_ref().map_err(|why| NoWay::Trust(why.clone()))?;
         let found = self.resolve_service(&link.namespace, &link.service, link.port);

@@ -19,6 +19,6 @@ mod upstream;
 pub(crate) use error::ProxyError;
 pub(crate) use head::{as_user, path_escaped, query_escaped, user_of};
 pub(crate) use inbound::Inbound;
-pub use outgoing::{Outgoing, Trust};
+pub use outgoing::Outgoing;
 pub(crate) use pass::ask;
 pub(crate) use upstream::{Tls, Upstream};

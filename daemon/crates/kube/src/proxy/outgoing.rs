@@ -6,27 +6,19 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-
-/// Whom a call takes for the server that it means.
-#[derive(Debug, Clone, Copy)]
-pub enum Trust<'a> {
-    /// Who shows a certificate that one of these, as PEM, has signed.
-    Bundle(&'a [u8]),
-    /// Anyone: it was asked for.
-    Anyone,
-}
+use rustls::client::ResolvesClientCert;
 
 /// See the module. Configurations offer HTTP/2 and HTTP/1.1.
 pub trait Outgoing: Debug + Send + Sync {
-    /// For calls to a server that somebody else runs; as the front proxy, where it extends the API.
+    /// For calls to whoever answers, where that was asked for; as the front proxy, where that is to
+    /// extend the API.
     ///
     /// # Errors
-    /// What the bundle is instead of certificates.
-    fn to_server(
-        &self,
-        trust: Trust<'_>,
-        as_front_proxy: bool,
-    ) -> Result<Arc<ClientConfig>, String>;
+    /// What is wrong with this server's certificates.
+    fn to_anyone(&self, as_front_proxy: bool) -> Result<Arc<ClientConfig>, String>;
+
+    /// What this server shows as the front proxy.
+    fn front_proxy(&self) -> Arc<dyn ResolvesClientCert>;
 
     /// For calls to a node's kubelet.
     ///

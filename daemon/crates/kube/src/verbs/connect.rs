@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::limits::PROXY_ERROR_BYTES_MAX as ERROR_BYTES_MAX;
 use crate::proxy::resolve::Destination;
-use crate::proxy::{Inbound, ProxyError, Tls, Trust, Upstream, path_escaped, query_escaped};
+use crate::proxy::{Inbound, ProxyError, Tls, Upstream, path_escaped, query_escaped};
 use crate::registry;
 
 /// Where a kubelet listens that does not say.
@@ -215,7 +215,7 @@ impl Engine {
         }
         let outgoing = self.outgoing.as_ref();
         let outgoing = outgoing.ok_or_else(|| ApiError::not_served("a proxy over TLS"))?;
-        let config = outgoing.to_server(Trust::Anyone, false);
+        let config = outgoing.to_anyone(false);
         Ok(Some(Tls {
             config: config.map_err(ApiError::internal)?,
             name: host.to_owned(),
@@ -228,7 +228,7 @@ impl Engine {
         let outgoing = self.outgoing.as_ref();
         let outgoing = outgoing.ok_or_else(|| ApiError::not_served("what kubelets are asked"))?;
         let config = match insecure {
-            true => outgoing.to_server(Trust::Anyone, false),
+            true => outgoing.to_anyone(false),
             false => outgoing.to_kubelet(),
         };
         let tls = Tls {

@@ -21,7 +21,7 @@ mod observe;
 mod pool;
 mod review;
 mod target;
-mod tls;
+pub(crate) mod tls;
 mod validate;
 
 pub(crate) use configurations::follow;

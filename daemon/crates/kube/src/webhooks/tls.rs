@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -35,6 +35,17 @@ const SYSTEM_FILES: [&str; 6] = [
 /// # Errors
 /// They are none, in the words of upstream's client.
 pub(super) fn config(authorities: &[u8]) -> Result<ClientConfig, String> {
+    config_showing(authorities, None)
+}
+
+/// As [`config`], and shows a certificate to whoever wants one.
+///
+/// # Errors
+/// As [`config`].
+pub(crate) fn config_showing(
+    authorities: &[u8],
+    shown: Option<Arc<dyn ResolvesClientCert>>,
+) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let (roots, named) = match authorities {
         [] => (system(), Vec::new()),
@@ -65,12 +76,15 @@ pub(super) fn config(authorities: &[u8]) -> Result<ClientConfig, String> {
         named,
         provider: Arc::clone(&provider),
     };
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match shown {
+        Some(shown) => builder.with_client_cert_resolver(shown),
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Connections are kept instead.
     config.resumption = Resumption::disabled();
