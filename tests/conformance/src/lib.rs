@@ -6,10 +6,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod custom;
+mod hooks;
 mod kubectl;
 mod subject;
 mod world;
 
+pub use custom::{Custom, anything, version};
+pub use hooks::{MUTATING, VALIDATING, rule};
 pub use kubectl::{Background, Ended};
 pub use subject::Subject;
 pub use world::World;

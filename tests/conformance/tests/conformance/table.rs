@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What a line may wait for.
-const WAITS: [&str; 8] = [
+const WAITS: [&str; 6] = [
     "kubelet",
     "scheduler",
     "controllers",
     "network",
     // Until they are served.
-    "custom resources",
-    "webhooks",
     "policies",
     "aggregation",
 ];
