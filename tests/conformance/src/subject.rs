@@ -35,8 +35,8 @@ pub struct Subject<'a> {
     capabilities: ApiCapabilities,
     manifest: Value,
     names: [String; 3],
-    /// The condition that a controller sets.
-    judged_by: Option<&'static str>,
+    /// Whether a controller has looked at an object.
+    judged: Option<fn(&Value) -> bool>,
 }
 
 impl<'a> Subject<'a> {
@@ -76,13 +76,13 @@ impl<'a> Subject<'a> {
             resource,
             capabilities,
             manifest,
-            judged_by: None,
+            judged: None,
         }
     }
 
-    /// For kinds that a controller looks at once they are made: the condition that it sets.
-    pub fn judged_by(mut self, condition: &'static str) -> Subject<'a> {
-        self.judged_by = Some(condition);
+    /// For kinds whose status a controller writes once they are made: whether it has.
+    pub fn judged(mut self, judged: fn(&Value) -> bool) -> Subject<'a> {
+        self.judged = Some(judged);
         self
     }
 
@@ -110,14 +110,13 @@ impl<'a> Subject<'a> {
         labels.insert("conformance".into(), self.world.namespace.clone());
         let made = self.api.create(&PostParams::default(), &object).await;
         let made = made.unwrap_or_else(|error| panic!("{}: {error}", self.resource.plural));
-        let Some(condition) = self.judged_by else {
+        let Some(judged) = self.judged else {
             return made;
         };
         eventually_async("it is judged", DEADLINE, || async {
             let live = self.api.get(name).await?;
-            let conditions = live.data.pointer("/status/conditions");
-            let mut all = conditions.and_then(Value::as_array).into_iter().flatten();
-            anyhow::ensure!(all.any(|one| one["type"] == condition), "{conditions:?}");
+            let status = &live.data["status"];
+            anyhow::ensure!(judged(status), "{status:?}");
             Ok(live)
         })
         .await

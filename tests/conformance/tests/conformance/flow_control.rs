@@ -18,7 +18,8 @@ async fn flow_schemas_have_every_operation() {
             }],
         },
     });
-    let subject = Subject::new(&world, manifest).await.judged_by("Dangling");
+    let subject = Subject::new(&world, manifest).await;
+    let subject = subject.judged(|status| status["conditions"][0]["type"] == "Dangling");
     assert_eq!(subject.subresources(), ["status"]);
     subject.every_operation().await;
     // As the server judges it, and what somebody else says: nobody has a reason to change it.

@@ -30,6 +30,7 @@ async fn validating_policies_have_every_operation() {
         },
     });
     let subject = Subject::new(&world, manifest).await;
+    let subject = subject.judged(|status| status["observedGeneration"] == 1);
     assert_eq!(subject.subresources(), ["status"]);
     subject.every_operation().await;
     let condition = json!({
