@@ -16,8 +16,9 @@ for target in "$@"; do
   (
     have_toolchain "$target"
     flags=CARGO_TARGET_$(variable "$target")_RUSTFLAGS
-    # No path of the build machine may get into the binary.
-    export "$flags=${!flags} --remap-path-prefix=$PWD=/skerry --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo -Clink-arg=-Wl,--build-id=none"
+    # No path of the build machine may get into the binary. A panic ends the process: nobody
+    # unwinds, and tables for that would be a tenth of it.
+    export "$flags=${!flags} --remap-path-prefix=$PWD=/skerry --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo -Clink-arg=-Wl,--build-id=none -Cforce-unwind-tables=no"
     # A target folder of its own: this may be another compiler than the one used for development.
     cargo build --locked --release -p skerry --target "$target" --target-dir target/cross
   )
