@@ -167,7 +167,7 @@ mod tests {
         for fits in [
             "object.spec.replicas > 1 && variables.pods.containers.all(c, c.image != '')",
             "object.metadata.labels['a'] == 'b' && has(object.metadata.deletionTimestamp)",
-            "oldObject == null || object.metadata.namespace == ''",
+            "oldObject == null || object.metadata.name == ''",
         ] {
             assert_eq!(
                 warnings(&registry, &policy(fits)),
