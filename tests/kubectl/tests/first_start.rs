@@ -1,6 +1,6 @@
 //! What a first start and a restart cost the flash.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use serde_json::Value;
 use skerry_tests_kubectl::Servers;
@@ -36,10 +36,27 @@ async fn a_first_start_writes_its_roles_together_and_a_restart_writes_none() {
         .lines()
         .count();
     let writes = log_writes(servers.cluster.members[0].pid().unwrap());
+    // Each object that is written makes a revision; one after the other, each would be written by
+    // itself, and what is known to be done once more.
+    let objects: usize = revision(&servers).as_str().unwrap().parse().unwrap();
+    println!("{writes} durable writes for {objects} objects, {roles} of them roles");
     assert!(
-        roles > 120 && writes < roles,
-        "{writes} durable writes for {roles} roles"
+        roles > 120 && writes < objects,
+        "{writes} durable writes for {objects} objects, {roles} of them roles"
     );
+
+    // What the leader says of its own objects it says a moment later.
+    for (kind, count, condition) in [
+        ("apiservices", 21, "Available"),
+        ("flowschemas", 11, "Dangling=false"),
+        ("servicecidrs", 1, "Ready"),
+    ] {
+        servers.until(0, &["get", kind, "-o", "name"], |ended| {
+            ended.out.lines().count() == count
+        });
+        let condition = format!("--for=condition={condition}");
+        servers.ok(&["wait", "--timeout=30s", &condition, kind, "--all"]);
+    }
 
     let before = revision(&servers);
     servers.cluster.members[0]
