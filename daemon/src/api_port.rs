@@ -1,4 +1,5 @@
-//! What 6443 answers: joining and health, and the Kubernetes API where this server has one.
+//! What 6443 answers: joining and health, administrators' commands, and the Kubernetes API where
+//! this server has one.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,17 +15,24 @@ use skerry_kube::Api;
 use skerry_listen::{BoxError, Handler, Peer};
 use skerry_supervisor::{ReplyBody, Supervisor};
 
+use crate::admin::Routes;
+
 /// The handler of the port.
 #[derive(Clone)]
 pub(crate) struct ApiPort {
     supervisor: Supervisor<Handle>,
+    admin: Routes,
     /// None on a member that is datastore only.
     api: Option<Api>,
 }
 
 impl ApiPort {
-    pub(crate) fn new(supervisor: Supervisor<Handle>, api: Option<Api>) -> Self {
-        Self { supervisor, api }
+    pub(crate) fn new(supervisor: Supervisor<Handle>, admin: Routes, api: Option<Api>) -> Self {
+        Self {
+            supervisor,
+            admin,
+            api,
+        }
     }
 }
 
@@ -32,6 +40,10 @@ impl Handler for ApiPort {
     type Body = PortBody;
 
     async fn handle(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<PortBody> {
+        if Routes::serves(request.uri().path()) {
+            let reply = self.admin.answer(&peer, request).await;
+            return reply.map(PortBody::Supervisor);
+        }
         match &self.api {
             Some(api) if is_of_the_api(request.uri().path()) => {
                 api.answer(&peer, request).await.map(PortBody::Api)

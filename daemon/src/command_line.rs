@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 
+use crate::commands;
 use crate::config::{KEYS, Kind, Settings};
 
 const USAGE: &str = "\
@@ -13,6 +14,7 @@ Skerry: a highly available Kubernetes control plane for edge boxes
 usage:
   skerry server [flags]               run a server
   skerry member list|remove [flags]   the members of the cluster
+  skerry status [flags]               who leads, and how far this server has come
   skerry --version
   skerry server --help
 ";
@@ -31,7 +33,8 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
             let settings = Settings::load(rest, std::env::vars()).context("configuration")?;
             crate::server::run(settings)
         }
-        "member" => crate::member::run(rest),
+        "member" => commands::member::run(rest),
+        "status" => commands::status::run(rest),
         other => bail!("unknown command '{other}'\n{USAGE}"),
     }
 }

@@ -1,16 +1,17 @@
 //! The skerry binary: command line, start-up, shutdown, appliance manners.
 
+mod admin;
 mod api_port;
 mod certificates;
 mod client_channel;
 mod command_line;
+mod commands;
 mod config;
 mod data_dir;
 mod farewell;
 mod identity;
 mod kubeconfig;
 mod logging;
-mod member;
 mod membership;
 mod outgoing;
 mod panic_hook;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use http::Method;
 use sd_notify::NotifyState;
 use skerry_consensus::{Config, Consensus, Handle, Role, Status};
 use skerry_health::{Check, Probe};
@@ -17,9 +18,12 @@ use skerry_supervisor::Supervisor;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::Routes;
 use crate::config::{AuditSettings, Settings};
 use crate::membership::{self, Membership};
-use crate::{api_port, data_dir, farewell, kubeconfig, logging, panic_hook, service_manager};
+use crate::{
+    api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, service_manager,
+};
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
 const CACHE_SHARE: u64 = 8;
@@ -202,6 +206,7 @@ fn start_serving(
         skerry_kube::Api::start(Arc::new(handle.clone()), options).with_context(place)
     });
     let api = api.transpose()?;
+    let admin = routes(handle);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(etcd.serve(
         ports.etcd,
@@ -211,10 +216,19 @@ fn start_serving(
     tasks.spawn(skerry_listen::serve(
         ports.api,
         Transport::TlsOfTwo(Arc::new(move || Arc::clone(&api_tls)), Arc::new(standing)),
-        api_port::ApiPort::new(supervisor, api),
+        api_port::ApiPort::new(supervisor, admin, api),
         stop.clone(),
     ));
     Ok(Serving { etcd, tasks })
+}
+
+/// What administrators' commands may ask of this server.
+fn routes(handle: &Handle) -> Routes {
+    let status = handle.clone();
+    Routes::default().at(Method::GET, commands::status::ROUTE, move |_| {
+        let status = commands::status::answer(&status.status());
+        async move { Ok(status) }
+    })
 }
 
 /// Opens the audit log before anything is answered.

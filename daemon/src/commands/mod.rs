@@ -1,0 +1,6 @@
+//! Commands beside `skerry server`: one file a command.
+//!
+//! Their flags are those of the server, whose data directory and address they need, and their own.
+
+pub(crate) mod member;
+pub(crate) mod status;
