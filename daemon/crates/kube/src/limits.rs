@@ -44,6 +44,15 @@ pub const POLICY_ANNOTATION_BYTES_MAX: usize = 10 << 10;
 /// Failures of policies that an audit event tells: upstream's.
 pub const POLICY_FAILURES_MAX: usize = 50;
 
+/// Bytes of an answer that the server gives itself.
+pub const LOCAL_ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Objects, and reasons of each, of which a part of the server remembers what it told.
+pub const NOTES_MAX: usize = 256;
+
+/// Bytes of what an event says, without what upstream sets before it; upstream takes 1024.
+pub const NOTE_BYTES_MAX: usize = 960;
+
 /// Levels of objects and lists in a body.
 pub const DEPTH_MAX: usize = 100;
 

@@ -114,7 +114,6 @@ impl Api {
     }
 
     /// What answers.
-    #[cfg(test)]
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
     }

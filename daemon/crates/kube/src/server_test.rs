@@ -13,6 +13,7 @@ mod audit;
 mod crowd;
 mod documents;
 mod events;
+mod local;
 mod networks;
 mod protobuf;
 mod scale;
