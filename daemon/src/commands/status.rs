@@ -134,6 +134,7 @@ mod tests {
             committed_index: 41,
             applied_index: 40,
             members: vec![(1, member(1), false), (2, member(2), true)],
+            out_of_reach: false,
             fatal: None,
         };
         let told = table(&answer(&status));

@@ -4,7 +4,7 @@
 
 use skerry_tests_etcdctl::Ctl;
 use skerry_tests_harness::proto::etcdserverpb as pb;
-use skerry_tests_harness::{Cluster, Kind, eventually_async};
+use skerry_tests_harness::{Cluster, Kind, Options, eventually_async};
 use skerry_tests_lifecycle::{brisk, get, get_plain, run, server_of};
 use std::time::Duration;
 
@@ -158,4 +158,57 @@ async fn the_membership_cannot_be_changed_or_listed_without_a_quorum() {
         let words = [command, &server].concat();
         run(&words, &[]).unwrap().refused(&["etcdserver: "]);
     }
+}
+
+/// Elections made for slow flash take long, and so may requests: whether anybody is there to vote
+/// is known much sooner.
+async fn is_not_waited_for(leader_stays: bool) {
+    let slow = Options {
+        flags: vec![
+            "--heartbeat-interval=2s".into(),
+            "--election-timeout=40s".into(),
+        ],
+        ..Options::default()
+    };
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &slow).await.unwrap();
+    let leader = cluster.leader().await.unwrap();
+    let left = if leader_stays {
+        leader
+    } else {
+        (leader + 1) % 3
+    };
+    let mut client = cluster.client(left).unwrap();
+    client.kv.put(put("k")).await.unwrap();
+    for index in (0..3).filter(|index| *index != left) {
+        cluster.members[index].kill().unwrap();
+    }
+    // The first write may be under way to those who went; later ones are not even tried.
+    let refused = async {
+        let first = client.kv.put(put("x")).await.err().unwrap();
+        let read = client.kv.range(range(false)).await.err().unwrap();
+        (first, read, client.kv.put(put("y")).await.err().unwrap())
+    };
+    let (first, read, later) = tokio::time::timeout(NOTICE_DEADLINE, refused)
+        .await
+        .expect("refused before an election timeout has passed");
+    let words = first.message();
+    assert!(
+        words == "etcdserver: no leader"
+            || words == "etcdserver: request timed out, possibly due to connection lost",
+        "{first:?}"
+    );
+    for status in [read, later] {
+        assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
+        assert_eq!(status.message(), "etcdserver: no leader", "{status:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_leader_does_not_wait_for_members_it_cannot_connect_to() {
+    is_not_waited_for(true).await;
+}
+
+#[tokio::test]
+async fn a_follower_does_not_wait_for_members_it_cannot_connect_to() {
+    is_not_waited_for(false).await;
 }

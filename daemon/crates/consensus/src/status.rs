@@ -42,6 +42,8 @@ pub struct Status {
     pub applied_index: u64,
     /// All members: id, what is known of it, and whether it is a learner. Ordered by id.
     pub members: Vec<(u64, Member, bool)>,
+    /// No connection to a quorum of the members: there is none to wait for.
+    pub out_of_reach: bool,
     /// Why this member cannot go on (a removed member, a disk that failed); `None` while it can.
     pub fatal: Option<String>,
 }

@@ -112,7 +112,7 @@ impl Waiters {
         }
     }
 
-    /// Tells all that this member has stopped.
+    /// Tells all why there will be no answer.
     pub(crate) fn fail_all(&self, error: &ProposeError) {
         let all = std::mem::take(&mut *self.lock());
         for waiter in all.into_values() {

@@ -70,6 +70,7 @@ mod tests {
             committed_index: 0,
             applied_index: 0,
             members: Vec::new(),
+            out_of_reach: false,
             fatal: None,
         })
     }

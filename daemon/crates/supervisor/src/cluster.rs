@@ -114,6 +114,7 @@ pub(crate) mod tests {
             committed_index: 10,
             applied_index: 10,
             members,
+            out_of_reach: false,
             fatal: None,
         }
     }

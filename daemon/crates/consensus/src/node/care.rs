@@ -11,6 +11,7 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::watch::WatchReceiver;
 use tokio::time::Instant;
 
+use super::reach::Reach;
 use super::{Node, members};
 use crate::limits::LEARNER_STALL_TIME_MAX;
 use crate::peer::Class;
@@ -71,9 +72,11 @@ impl Learners {
 pub(crate) async fn run(node: Rc<Node>) {
     let mut learners = Learners::default();
     let mut knock_at = Instant::now() + node.timing.election;
+    let mut reach = Reach::default();
     loop {
         tokio::time::sleep(LOOK.min(2 * node.timing.heartbeat)).await;
         node.dispatch.forget_settled();
+        reach.look(&node);
         if !node.view.leads() {
             learners = Learners::default();
             if node.view.leader().is_none() && Instant::now() > knock_at {

@@ -141,6 +141,10 @@ impl Dispatch {
             self.shared.waiters.fail_all(&ProposeError::Stopped);
             return;
         }
+        if self.view.out_of_reach() {
+            self.refuse(proposals);
+            return;
+        }
         let now = Instant::now();
         proposals.retain(|proposal| proposal.deadline > now);
         let left = match self.view.leader() {
@@ -153,6 +157,24 @@ impl Dispatch {
         for proposal in left.into_iter().rev() {
             parked.push_front(proposal);
         }
+    }
+
+    /// Tells those whose commands are in no log that nobody will take them now.
+    fn refuse(&self, proposals: impl IntoIterator<Item = Proposal>) {
+        for proposal in proposals {
+            let waiters = &self.shared.waiters;
+            waiters.fail(proposal.request, ProposeError::NoLeader);
+        }
+    }
+
+    /// No quorum is to be had: nobody is left waiting for one. What has gone to a leader, here or
+    /// elsewhere, may yet be applied once there is one.
+    pub(crate) fn give_up(&self) {
+        self.refuse(std::mem::take(&mut *self.parked.borrow_mut()));
+        self.refuse(self.shared.inbox.take());
+        self.sent.borrow_mut().clear();
+        let lost = ProposeError::TimeoutConnectionLost;
+        self.shared.waiters.fail_all(&lost);
     }
 
     /// Gives commands to openraft, as long as the log can take more; returns the rest.

@@ -8,6 +8,7 @@ pub(crate) mod leases;
 pub(crate) mod members;
 mod publish;
 mod purge;
+mod reach;
 mod reads;
 pub(crate) mod requests;
 mod status;

@@ -44,6 +44,9 @@ async fn round(node: &Rc<Node>) -> Result<u64, ReadError> {
         if node.view.fatal().is_some() {
             return Err(ReadError::Stopped);
         }
+        if node.view.out_of_reach() {
+            return Err(ReadError::NoLeader);
+        }
         // As in etcd: a read during which a leader appears is to be asked again.
         if node
             .view

@@ -31,6 +31,7 @@ pub(crate) fn initial(cluster_id: u64, member_id: u64) -> Arc<Status> {
         committed_index: 0,
         applied_index: 0,
         members: Vec::new(),
+        out_of_reach: false,
         fatal: None,
     })
 }
@@ -119,6 +120,7 @@ fn publish(node: &Node, sender: &watch::Sender<Arc<Status>>) -> bool {
         committed_index: committed.max(applied).saturating_sub(1),
         applied_index: applied.saturating_sub(1),
         members: members::list(node),
+        out_of_reach: node.view.out_of_reach(),
         fatal: node.view.fatal(),
     };
     sender.send_if_modified(|old| {

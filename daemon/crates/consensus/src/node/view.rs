@@ -2,7 +2,8 @@
 //!
 //! Fed from openraft's metrics and from what the peers send. Knows nothing about sockets.
 //! Invariant: a leader that has not been heard of for an election timeout, or has not heard of a
-//! quorum for as long, is no leader here.
+//! quorum for as long, is no leader here; nor is there one for a member that has no connection to
+//! a quorum.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub(crate) struct View {
     elected_at: Cell<Option<Instant>>,
     /// When this member last heard of the leader.
     heard: Cell<Instant>,
+    /// Too many members cannot be connected to.
+    out_of_reach: Cell<bool>,
     effective: RefCell<std::sync::Arc<StoredMembership>>,
     committed: RefCell<std::sync::Arc<StoredMembership>>,
     urls: RefCell<BTreeMap<u64, Vec<String>>>,
@@ -56,6 +59,7 @@ impl View {
             leadership: Cell::new(leadership),
             elected_at: Cell::new(None),
             heard: Cell::new(Instant::now()),
+            out_of_reach: Cell::new(false),
             effective: RefCell::default(),
             committed: RefCell::default(),
             urls: RefCell::default(),
@@ -81,6 +85,26 @@ impl View {
     }
 
     /// The leader has sent something that was accepted.
+    /// Whether the leader was heard of within this time.
+    pub(crate) fn heard_lately(&self, time: Duration) -> bool {
+        self.heard.get().elapsed() < time
+    }
+
+    /// Whether there is no quorum to be had, whatever anybody does here.
+    pub(crate) fn out_of_reach(&self) -> bool {
+        self.out_of_reach.get()
+    }
+
+    pub(crate) fn set_out_of_reach(&self, out: bool) {
+        if self.out_of_reach.replace(out) != out {
+            match out {
+                true => tracing::warn!("no connection to a quorum of the members"),
+                false => tracing::info!("connected to a quorum of the members again"),
+            }
+            self.changed.notify_waiters();
+        }
+    }
+
     pub(crate) fn heard_of_leader(&self) {
         self.heard.set(Instant::now());
     }
@@ -227,6 +251,7 @@ impl View {
             }
             None => true,
         };
+        let stale = stale || self.out_of_reach.get();
         let leader = metrics.current_leader.filter(|_| !stale);
         // A leader that hears of no quorum can do nothing for anybody.
         let role = if role == Role::Leader && stale {

@@ -103,6 +103,7 @@ mod tests {
             committed_index: applied_index,
             applied_index,
             members: Vec::new(),
+            out_of_reach: false,
             fatal: None,
         })
     }

@@ -36,6 +36,11 @@ pub trait Datastore: Send + Sync + 'static {
     /// Who leads.
     fn leadership(&self) -> Leadership;
 
+    /// Whether nobody leads and nobody will, before members are back.
+    fn is_cut_off(&self) -> bool {
+        false
+    }
+
     /// The addresses of all members that have started.
     fn addresses(&self) -> Vec<IpAddr>;
 }
@@ -60,6 +65,10 @@ impl Datastore for Handle {
             (Role::Leader, Some(leader)) if leader == status.member_id => Leadership::Here,
             _ => Leadership::Elsewhere,
         }
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.status().out_of_reach
     }
 
     fn addresses(&self) -> Vec<IpAddr> {

@@ -136,6 +136,7 @@ impl Storage {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let for_long = leaderless.is_some_and(|since| since.elapsed() > ELECTION_TIME_MAX);
+        let for_long = for_long || self.datastore.is_cut_off();
         match for_long && leadership == Leadership::Nobody {
             true => StorageError::NoQuorum,
             false => StorageError::Election,
