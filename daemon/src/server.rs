@@ -22,7 +22,8 @@ use crate::admin::Routes;
 use crate::config::{AuditSettings, Settings};
 use crate::membership::{self, Membership};
 use crate::{
-    api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, service_manager,
+    api_port, commands, data_dir, expiry, farewell, kubeconfig, logging, panic_hook,
+    service_manager,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -169,6 +170,7 @@ fn start_serving(
         skerry_etcd::Options {
             quota_bytes: settings.quota_bytes,
             election_timeout: settings.election,
+            more_metrics: crate::gauges::write,
             ..skerry_etcd::Options::default()
         },
         &auth,
@@ -198,6 +200,7 @@ fn start_serving(
             service_key: Some(std::fs::read_to_string(&service_key).with_context(place)?),
             audit: settings.audit.as_ref().map(start_audit).transpose()?,
             guards_owners: settings.guards_owners,
+            more_metrics: crate::gauges::write,
             outgoing: Some(Arc::new(crate::outgoing::Calls(Arc::clone(&member.pki)))),
             signer: Some(Arc::new(crate::certificates::Certificates(Arc::clone(
                 &member.pki,
@@ -333,5 +336,6 @@ async fn renew_certificates(settings: &Settings, pki: &Pki) {
             }
             Err(error) => tracing::error!(%error, "a certificate could not be renewed"),
         }
+        expiry::measure(pki);
     }
 }

@@ -35,6 +35,8 @@ pub struct Options {
     pub election_timeout: Duration,
     /// How often a watcher that asked for it hears that nothing has happened.
     pub progress_notify_interval: Duration,
+    /// Writes what `/metrics` tells besides: what the server that this is part of measures.
+    pub more_metrics: fn(&mut skerry_metrics::Text),
 }
 
 impl Default for Options {
@@ -43,6 +45,7 @@ impl Default for Options {
             quota_bytes: 2 << 30,
             election_timeout: Duration::from_secs(5),
             progress_notify_interval: Duration::from_secs(600),
+            more_metrics: |_| {},
         }
     }
 }

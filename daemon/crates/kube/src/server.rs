@@ -66,6 +66,8 @@ pub struct Options {
     pub health: Health,
     /// Where requests are recorded, if they are.
     pub audit: Option<Arc<Audit>>,
+    /// Writes what `/metrics` tells besides: what the server that this is part of measures.
+    pub more_metrics: fn(&mut skerry_metrics::Text),
 }
 
 /// Who issues service account tokens: upstream's name for a cluster's own API server.
@@ -299,7 +301,7 @@ impl Api {
         } = &*self.0;
         match path {
             "/metrics" => {
-                let reading = Reading::new(engine, metrics).await;
+                let reading = Reading::new(engine, metrics, options.more_metrics).await;
                 let pieces = stream::unfold(reading, |mut reading| async move {
                     let piece = reading.piece()?;
                     Some((Ok(piece), reading))

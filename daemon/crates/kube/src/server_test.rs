@@ -45,6 +45,7 @@ pub(crate) fn options(health: skerry_health::Health) -> Options {
         memory_budget: 64 << 20,
         health,
         audit: None,
+        more_metrics: |_| {},
         guards_owners: false,
     }
 }

@@ -123,6 +123,19 @@ impl Pki {
             .unwrap_or(0)
     }
 
+    /// When each certificate in use and each authority ends, in Unix seconds, by the name of its
+    /// file below `tls/`.
+    pub fn ends(&self) -> Vec<(String, u64)> {
+        let leaves = Leaf::ALL.into_iter();
+        let leaves = leaves.map(|leaf| (leaf.certificate_name(), self.live(leaf).not_after()));
+        let authorities = Authority::ALL.into_iter();
+        let authorities = authorities.map(|authority| {
+            let end = self.authorities.get(authority).not_after;
+            (authority.certificate_name(), end)
+        });
+        leaves.chain(authorities).collect()
+    }
+
     pub(crate) fn authority(&self, authority: Authority) -> &LoadedAuthority {
         self.authorities.get(authority)
     }

@@ -169,6 +169,7 @@ fn server(text: &mut Text, api: &Api) {
         api.options.quota_bytes,
     );
     metrics.clients.render(text);
+    (api.options.more_metrics)(text);
     text.counter(
         "etcd_network_client_grpc_received_bytes_total",
         "The total number of bytes received from grpc clients.",

@@ -135,7 +135,11 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(crate) async fn new(engine: &Arc<Engine>, metrics: &Arc<Metrics>) -> Reading {
+    pub(crate) async fn new(
+        engine: &Arc<Engine>,
+        metrics: &Arc<Metrics>,
+        more: fn(&mut Text),
+    ) -> Reading {
         let mut text = Text::default();
         build(&mut text);
         metrics.gauges(&mut text);
@@ -166,6 +170,7 @@ impl Reading {
             .value(&[("storage_cluster_id", "etcd-0")], view.size_bytes());
         }
         skerry_metrics::process(&mut text);
+        more(&mut text);
         Reading {
             metrics: Arc::clone(metrics),
             engine: Arc::clone(engine),
