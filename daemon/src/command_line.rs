@@ -15,6 +15,7 @@ usage:
   skerry server [flags]               run a server
   skerry member list|remove [flags]   the members of the cluster
   skerry status [flags]               who leads, and how far this server has come
+  skerry token COMMAND [flags]        bootstrap tokens and the tokens of users
   skerry --version
   skerry server --help
 ";
@@ -34,6 +35,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
             crate::server::run(settings)
         }
         "member" => commands::member::run(rest),
+        "token" => commands::token::run(rest),
         "status" => commands::status::run(rest),
         other => bail!("unknown command '{other}'\n{USAGE}"),
     }

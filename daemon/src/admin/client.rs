@@ -52,7 +52,6 @@ impl Client {
         self.ask(Method::GET, path, None).await
     }
 
-    #[expect(dead_code, reason = "commands that change something are still to come")]
     pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.ask(Method::POST, path, Some(body)).await
     }
@@ -62,7 +61,6 @@ impl Client {
         self.ask(Method::PUT, path, Some(body)).await
     }
 
-    #[expect(dead_code, reason = "commands that change something are still to come")]
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.ask(Method::DELETE, path, None).await
     }

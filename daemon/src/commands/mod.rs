@@ -2,5 +2,7 @@
 //!
 //! Their flags are those of the server, whose data directory and address they need, and their own.
 
+mod bootstrap_token;
 pub(crate) mod member;
 pub(crate) mod status;
+pub(crate) mod token;

@@ -13,4 +13,5 @@ mod settings;
 
 pub(crate) use audit::AuditSettings;
 pub(crate) use keys::{KEYS, Kind};
+pub(crate) use parse::duration;
 pub(crate) use settings::Settings;

@@ -62,6 +62,7 @@ mod storage;
 mod time;
 mod tokens;
 mod user;
+mod user_tokens;
 mod verbs;
 mod webhooks;
 

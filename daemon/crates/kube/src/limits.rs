@@ -5,6 +5,15 @@ use std::time::Duration;
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 3 << 20;
 
+/// Bytes of a user token: it travels in a header of each request.
+pub const USER_TOKEN_BYTES_MAX: usize = 6 << 10;
+
+/// Groups of the bearer of a user token.
+pub const USER_TOKEN_GROUPS_MAX: usize = 64;
+
+/// Bytes of each name in one.
+pub const USER_TOKEN_NAME_BYTES_MAX: usize = 256;
+
 /// From the head of a request to the end of its body.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(60);
 

@@ -36,7 +36,7 @@ use crate::tokens::{ServiceKeyError, Tokens};
 use crate::verbs::connect::is_connect;
 use crate::{
     aggregate, controllers, decode, flow, health, openapi, policies, registry, roles, user,
-    webhooks,
+    user_tokens, webhooks,
 };
 
 /// What can be set.
@@ -227,6 +227,10 @@ impl Api {
             let asked = Inbound::new(peer, head, body.take());
             return self.0.engine.extend(&service, asked, &user, &info).await;
         }
+        if info.path == user_tokens::PATH {
+            let answered = self.user_token(peer, head, body, &user, &query).await;
+            return answered.unwrap_or_else(|error| answer::refuse(&error, error_form, &[]));
+        }
         if !info.is_resource {
             let form = Form {
                 shape: crate::negotiate::Shape::Plain,
@@ -255,6 +259,36 @@ impl Api {
             Ok(answer) => answer::respond(answer, call.form, &call.warnings()),
             Err(error) => answer::refuse(&error, error_form, &call.warnings()),
         }
+    }
+
+    /// Tokens of users: neither a resource nor a document.
+    async fn user_token<B>(
+        &self,
+        peer: &Peer,
+        head: &Parts,
+        body: &mut Option<B>,
+        user: &User,
+        query: &Query,
+    ) -> Result<Response<Body>, ApiError>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin,
+        B::Error: std::error::Error,
+    {
+        let length = body.as_ref().and_then(|body| body.size_hint().exact());
+        let _room = self.0.inflight.room(length, user).await?;
+        let body = match body {
+            Some(body) => decode::read(body).await?,
+            None => Bytes::new(),
+        };
+        let engine = &self.0.engine;
+        let value = engine
+            .user_token(peer, user, &head.method, query, &body)
+            .await?;
+        let answer = Answer::Raw("application/json", answer::json(&value).into());
+        let mut response = answer::respond(answer, Form::PLAIN, &[]);
+        let unkept = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(header::CACHE_CONTROL, unkept);
+        Ok(response)
     }
 
     /// Finds a seat for a request, or the answer where there is none. What lasts needs none, but

@@ -23,6 +23,7 @@ use crate::nodes::Operation;
 use crate::object;
 use crate::options::WriteOptions;
 use crate::storage::Freshness;
+use crate::user_tokens::is_user_token;
 use crate::{bootstrap_tokens, time, user};
 
 /// Who signs, and for whom.
@@ -107,6 +108,15 @@ impl Engine {
         token: &str,
         audiences: &[String],
     ) -> Result<(User, Vec<String>), Refused> {
+        if is_user_token(token) {
+            let own = match &self.tokens {
+                Some(tokens) => tokens.audiences.as_slice(),
+                None => &[],
+            };
+            let good = good_audiences(own, audiences).map_err(Refused::Token)?;
+            let user = self.user_bearer(token).await.map_err(Refused::Token)?;
+            return Ok((user, good));
+        }
         match self.local_bearer(token, audiences) {
             // It may be bound to what only other members know so far.
             Err(Refused::Bound(why)) => match self.storage.freshen().await {
@@ -191,12 +201,7 @@ impl Engine {
         (id, secret): (&str, &str),
     ) -> Result<(User, Vec<String>), String> {
         let user = self.bootstrap_bearer(id, secret)?;
-        let mut audiences = own.to_vec();
-        audiences.retain(|audience| asked.is_empty() || asked.contains(audience));
-        match audiences.is_empty() {
-            true => Err("the token is not for these audiences".into()),
-            false => Ok((user, audiences)),
-        }
+        Ok((user, good_audiences(own, asked)?))
     }
 
     /// `serviceaccounts/token`: a new token.
@@ -284,6 +289,16 @@ impl Engine {
         let mut answer = object.clone();
         answer["status"] = status;
         answer
+    }
+}
+
+/// Those of this server's own audiences that are asked for: a token that names none is good for.
+fn good_audiences(own: &[String], asked: &[String]) -> Result<Vec<String>, String> {
+    let mut audiences = own.to_vec();
+    audiences.retain(|audience| asked.is_empty() || asked.contains(audience));
+    match audiences.is_empty() && !asked.is_empty() {
+        true => Err("the token is not for these audiences".into()),
+        false => Ok(audiences),
     }
 }
 

@@ -3,7 +3,7 @@
 use skerry_rbac::User;
 
 /// Everybody who has proved who they are.
-const AUTHENTICATED: &str = "system:authenticated";
+pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 const ANONYMOUS: &str = "system:anonymous";
 
 /// A user who has proved to be one.

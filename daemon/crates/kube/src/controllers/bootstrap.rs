@@ -41,7 +41,8 @@ impl Engine {
         let write = |wanted| self.reconcile_role(wanted);
         wanted
             .try_for_each_concurrent(FIRST_WRITES_MAX, write)
-            .await
+            .await?;
+        self.make_user_secret().await
     }
 
     async fn reconcile_role(&self, wanted: Value) -> Result<(), ApiError> {
