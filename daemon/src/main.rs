@@ -14,6 +14,7 @@ mod gauges;
 mod identity;
 mod kubeconfig;
 mod logging;
+mod manifests;
 mod membership;
 mod outgoing;
 mod panic_hook;

@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::Routes;
 use crate::config::{AuditSettings, Settings};
+use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
 use crate::{
     api_port, commands, data_dir, expiry, farewell, kubeconfig, logging, panic_hook,
@@ -209,8 +210,20 @@ fn start_serving(
         skerry_kube::Api::start(Arc::new(handle.clone()), options).with_context(place)
     });
     let api = api.transpose()?;
-    let admin = routes(handle);
+    let manifests = Report::default();
+    let admin = routes(handle, &manifests);
     let mut tasks = tokio::task::JoinSet::new();
+    if let Some(api) = &api {
+        let local = api.local("deploy");
+        let applying = Manifests::of(settings, local, manifests).run();
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = applying => {}
+                () = stop.requested() => {}
+            }
+        });
+    }
     tasks.spawn(etcd.serve(
         ports.etcd,
         Transport::Tls(Arc::new(move || Arc::clone(&etcd_tls))),
@@ -226,12 +239,18 @@ fn start_serving(
 }
 
 /// What administrators' commands may ask of this server.
-fn routes(handle: &Handle) -> Routes {
+fn routes(handle: &Handle, manifests: &Report) -> Routes {
     let status = handle.clone();
-    Routes::default().at(Method::GET, commands::status::ROUTE, move |_| {
-        let status = commands::status::answer(&status.status());
-        async move { Ok(status) }
-    })
+    let manifests = manifests.clone();
+    Routes::default()
+        .at(Method::GET, commands::status::ROUTE, move |_| {
+            let status = commands::status::answer(&status.status());
+            async move { Ok(status) }
+        })
+        .at(Method::GET, "manifests", move |_| {
+            let report = manifests.get();
+            async move { Ok(report) }
+        })
 }
 
 /// Opens the audit log before anything is answered.

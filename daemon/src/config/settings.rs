@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) kubeconfig: PathBuf,
     pub(crate) kubeconfig_mode: u32,
     pub(crate) disable_apiserver: bool,
+    /// What is not deployed, by name.
+    pub(crate) disable: Vec<String>,
     /// Bytes of state at which writes are refused.
     pub(crate) quota_bytes: u64,
     /// Bytes of memory that caches are sized from.
@@ -183,6 +185,7 @@ impl Settings {
                 .parsed("write-kubeconfig-mode", parse::mode)?
                 .unwrap_or(0o600),
             disable_apiserver: given.switch("disable-apiserver")?,
+            disable: given.list("disable"),
             quota_bytes: given
                 .parsed("quota-backend-bytes", parse::bytes)?
                 // As etcd has it, 0 asks for the default.

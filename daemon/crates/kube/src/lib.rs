@@ -69,6 +69,7 @@ mod webhooks;
 pub use answer::Body;
 pub use audit::Audit;
 pub use certificates::{ClusterAuthority, RequestFacts, Signer, Terms};
+pub use decode::{ManifestError, manifest};
 pub use error::ApiError;
 pub use local::{EventNote, Local};
 pub use proxy::Outgoing;

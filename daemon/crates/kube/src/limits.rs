@@ -56,6 +56,9 @@ pub const POLICY_FAILURES_MAX: usize = 50;
 /// Bytes of an answer that the server gives itself.
 pub const LOCAL_ANSWER_BYTES_MAX: usize = 4 << 20;
 
+/// Objects of one file that the server applies by itself.
+pub const MANIFEST_OBJECTS_MAX: usize = 5000;
+
 /// Objects, and reasons of each, of which a part of the server remembers what it told.
 pub const NOTES_MAX: usize = 256;
 

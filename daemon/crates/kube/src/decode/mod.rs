@@ -4,8 +4,11 @@
 //! [`DEPTH_MAX`](crate::limits::DEPTH_MAX).
 
 mod json;
+mod manifest;
 pub(crate) mod protobuf;
 mod yaml;
+
+pub use manifest::{ManifestError, manifest};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
