@@ -1,10 +1,13 @@
-//! Clients of etcd that others wrote, against Skerry: the `etcd-client` crate and the Python
-//! client. Each scenario asserts what the client's own documentation promises.
+//! Clients that others wrote, against Skerry: of etcd the `etcd-client` crate and the Python client,
+//! of Kubernetes the Python client and, in `operators`, what runs the operators that others wrote.
+//! Each scenario asserts what the client's own documentation promises.
 //!
-//! With `SKERRY_TESTS_AGAINST_ETCD` the same scenarios run against the real etcd, to see that
+//! With `SKERRY_TESTS_AGAINST_ETCD` the scenarios of etcd run against the real etcd, to see that
 //! they ask for nothing it does not do.
 
 #![allow(clippy::unwrap_used)]
+
+pub mod operators;
 
 use etcd_client::{Channel, Client, ConnectOptions};
 use skerry_tests_harness::{Cluster, Kind, Options};
