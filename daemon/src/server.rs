@@ -124,6 +124,7 @@ fn start_datastore(settings: &Settings, member: &Membership) -> anyhow::Result<H
         flush: settings.flush,
         heartbeat: settings.heartbeat,
         election: settings.election,
+        peer_hints: settings.peer_hints(),
         peer_address: settings.listen(settings.etcd_peer_port),
         peer_server_tls,
         peer_client_tls,

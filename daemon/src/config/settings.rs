@@ -241,6 +241,23 @@ impl Settings {
         )
     }
 
+    /// Where other members may be found whose address has changed: at the servers that this one is
+    /// told of, on the port that it has itself.
+    pub(crate) fn peer_hints(&self) -> Vec<String> {
+        let authorities = self.servers.iter().filter_map(|url| {
+            let rest = url.strip_prefix("https://")?;
+            rest.split('/').next()
+        });
+        let hosts = authorities.map(|authority| match authority.rsplit_once(':') {
+            // Without a port, or the end of a bare IPv6 address in brackets.
+            Some((host, port)) if !port.contains(']') => host,
+            _ => authority,
+        });
+        hosts
+            .map(|host| format!("https://{host}:{}", self.etcd_peer_port))
+            .collect()
+    }
+
     /// `https://<advertise-address>:2379`
     pub(crate) fn client_url(&self) -> String {
         format!(

@@ -71,6 +71,8 @@ pub struct Config {
     /// Time without a sign of life of the leader after which another member takes over; it takes
     /// up to half as long again.
     pub election: Duration,
+    /// Peer URLs at which members may be found that are not where the membership has them.
+    pub peer_hints: Vec<String>,
     /// Where the other members are awaited.
     pub peer_address: SocketAddr,
     /// Demands a client certificate of this cluster.

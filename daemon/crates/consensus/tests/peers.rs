@@ -15,13 +15,17 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// The greeting as `peer/greeting.rs` draws it, of a member that knows of no membership.
+/// The protocol's.
+const VERSION: u8 = 2;
+
 fn hello(version: u8, cluster: u64, to: u64) -> Vec<u8> {
     let mut hello = b"SKRY".to_vec();
     hello.extend([version, 0]);
     for number in [cluster, 99, to, 0] {
         hello.extend(number.to_le_bytes());
     }
-    hello.push(0);
+    // Whether the asked votes, and no URL.
+    hello.extend([0, 0]);
     hello
 }
 
@@ -38,7 +42,7 @@ async fn verdict(cluster: &Cluster, hello: &[u8]) -> (TlsStream<TcpStream>, u8) 
     stream.write_all(hello).await.unwrap();
     let mut verdict = [0; 6];
     stream.read_exact(&mut verdict).await.unwrap();
-    assert_eq!(verdict[..5], *b"SKRY\x01");
+    assert_eq!(verdict[..5], *b"SKRY\x02");
     (stream, verdict[5])
 }
 
@@ -53,10 +57,16 @@ async fn ended(mut stream: impl tokio::io::AsyncRead + Unpin) -> bool {
 fn whoever_is_of_another_version_cluster_or_looks_for_another_member_is_told() {
     run(async {
         let mut cluster = Cluster::form();
-        assert_eq!(verdict(&cluster, &hello(1, CLUSTER, 1)).await.1, 0);
-        assert_eq!(verdict(&cluster, &hello(2, CLUSTER, 1)).await.1, 1);
-        assert_eq!(verdict(&cluster, &hello(1, CLUSTER + 1, 1)).await.1, 2);
-        assert_eq!(verdict(&cluster, &hello(1, CLUSTER, 2)).await.1, 3);
+        assert_eq!(verdict(&cluster, &hello(VERSION, CLUSTER, 1)).await.1, 0);
+        assert_eq!(
+            verdict(&cluster, &hello(VERSION + 1, CLUSTER, 1)).await.1,
+            1
+        );
+        assert_eq!(
+            verdict(&cluster, &hello(VERSION, CLUSTER + 1, 1)).await.1,
+            2
+        );
+        assert_eq!(verdict(&cluster, &hello(VERSION, CLUSTER, 2)).await.1, 3);
         cluster.stop_all().await;
     });
 }
@@ -75,7 +85,7 @@ fn bytes_that_are_no_message_end_the_connection_and_nothing_else() {
             &[10, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0xff],
         ];
         for bytes in bad {
-            let (mut stream, welcome) = verdict(&cluster, &hello(1, CLUSTER, 1)).await;
+            let (mut stream, welcome) = verdict(&cluster, &hello(VERSION, CLUSTER, 1)).await;
             assert_eq!(welcome, 0);
             stream.write_all(bytes).await.unwrap();
             assert!(ended(stream).await, "{bytes:?}");
@@ -92,14 +102,14 @@ fn connections_are_bounded_and_whoever_is_over_the_bound_is_told() {
         let mut cluster = Cluster::form();
         let mut held = Vec::new();
         for _ in 0..PEER_CONNECTIONS_MAX {
-            let (stream, welcome) = verdict(&cluster, &hello(1, CLUSTER, 1)).await;
+            let (stream, welcome) = verdict(&cluster, &hello(VERSION, CLUSTER, 1)).await;
             assert_eq!(welcome, 0);
             held.push(stream);
         }
-        assert_eq!(verdict(&cluster, &hello(1, CLUSTER, 1)).await.1, 5);
+        assert_eq!(verdict(&cluster, &hello(VERSION, CLUSTER, 1)).await.1, 5);
         drop(held);
         let deadline = std::time::Instant::now() + PATIENCE;
-        while verdict(&cluster, &hello(1, CLUSTER, 1)).await.1 != 0 {
+        while verdict(&cluster, &hello(VERSION, CLUSTER, 1)).await.1 != 0 {
             assert!(
                 std::time::Instant::now() < deadline,
                 "the places are not given back"
@@ -123,7 +133,7 @@ fn who_connects_and_says_nothing_keeps_nobody_out_for_long() {
         for stream in silent {
             assert!(ended(stream).await, "it had its time");
         }
-        assert_eq!(verdict(&cluster, &hello(1, CLUSTER, 1)).await.1, 0);
+        assert_eq!(verdict(&cluster, &hello(VERSION, CLUSTER, 1)).await.1, 0);
         cluster.stop_all().await;
     });
 }

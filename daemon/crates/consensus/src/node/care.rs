@@ -15,7 +15,7 @@ use super::reach::Reach;
 use super::{Node, members};
 use crate::limits::LEARNER_STALL_TIME_MAX;
 use crate::peer::Class;
-use crate::peer::message::MemberChange;
+use crate::peer::message::{MemberChange, Request};
 use crate::raft::types::{Metrics, Peer, voters};
 
 /// Time between two looks, at most; with short heartbeats more often.
@@ -77,9 +77,12 @@ pub(crate) async fn run(node: Rc<Node>) {
         tokio::time::sleep(LOOK.min(2 * node.timing.heartbeat)).await;
         node.dispatch.forget_settled();
         reach.look(&node);
+        pass_on_places(&node);
         if !node.view.leads() {
             learners = Learners::default();
-            if node.view.leader().is_none() && Instant::now() > knock_at {
+            // Whoever has moved is looked for in vain until it has told where it is.
+            let lost = node.view.has_moved() || Instant::now() > knock_at;
+            if node.view.leader().is_none() && lost {
                 knock_at = Instant::now() + node.timing.election;
                 knock(&node);
             }
@@ -99,6 +102,25 @@ fn knock(node: &Node) {
     for (id, _) in membership.membership().nodes() {
         if *id != node.view.member_id {
             let _ = node.links.get(*id, Class::Control).is_connected();
+        }
+    }
+}
+
+/// Members that have moved know the places of those that stayed, but not of each other.
+fn pass_on_places(node: &Node) {
+    let moved = node.view.moved();
+    if moved.is_empty() {
+        return;
+    }
+    let membership = node.view.membership();
+    for (to, _) in membership.membership().nodes() {
+        let link = node.links.get(*to, Class::Control);
+        if *to == node.view.member_id || !link.is_connected() {
+            continue;
+        }
+        for (id, url) in moved.iter().filter(|(id, _)| id != to) {
+            // Said again at the next look, if it is lost.
+            let _ = link.tell(&Request::Moved(*id, url.clone()));
         }
     }
 }

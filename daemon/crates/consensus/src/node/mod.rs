@@ -41,7 +41,7 @@ use crate::shared::Shared;
 use crate::{ProposeError, Status};
 use dispatch::Dispatch;
 use requests::Request;
-use view::View;
+use view::{Places, View};
 
 pub(crate) use status::initial as initial_status;
 
@@ -177,7 +177,11 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
         heartbeat: config.heartbeat,
         election: config.election,
     };
-    let view = View::new(config.cluster_id, config.member_id, config.election);
+    let places = Places {
+        own: config.member.peer_urls.clone(),
+        hints: config.peer_hints.clone(),
+    };
+    let view = View::new(config.cluster_id, config.member_id, config.election, places);
     let dialer = Rc::new(Dialer {
         tls: tokio_rustls::TlsConnector::from(Arc::clone(&config.peer_client_tls)),
         view: Rc::clone(&view),

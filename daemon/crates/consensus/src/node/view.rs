@@ -14,6 +14,8 @@ use openraft::{Instant as _, ServerState};
 use tokio::sync::Notify;
 
 use super::members;
+use crate::limits::MEMBER_TEXT_BYTES_MAX;
+use crate::peer::address::Address;
 use crate::raft::types::{Metrics, StoredMembership};
 use crate::{Member, Role};
 
@@ -40,13 +42,30 @@ pub(crate) struct View {
     effective: RefCell<std::sync::Arc<StoredMembership>>,
     committed: RefCell<std::sync::Arc<StoredMembership>>,
     urls: RefCell<BTreeMap<u64, Vec<String>>>,
+    /// Where members that have moved say they are, until the membership says so.
+    moved: RefCell<BTreeMap<u64, String>>,
+    places: Places,
     fatal: RefCell<Option<String>>,
     /// Something of this has changed.
     pub(crate) changed: Rc<Notify>,
 }
 
+/// What this member was told about places when it was started.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    /// Its own peer URLs.
+    pub(crate) own: Vec<String>,
+    /// Where other members may be, if they are nowhere else.
+    pub(crate) hints: Vec<String>,
+}
+
 impl View {
-    pub(crate) fn new(cluster_id: u64, member_id: u64, election: Duration) -> Rc<Self> {
+    pub(crate) fn new(
+        cluster_id: u64,
+        member_id: u64,
+        election: Duration,
+        places: Places,
+    ) -> Rc<Self> {
         let leadership = Leadership {
             leader: None,
             term: 0,
@@ -63,6 +82,8 @@ impl View {
             effective: RefCell::default(),
             committed: RefCell::default(),
             urls: RefCell::default(),
+            moved: RefCell::default(),
+            places,
             fatal: RefCell::default(),
             changed: Rc::default(),
         })
@@ -119,9 +140,66 @@ impl View {
         self.committed.borrow().clone()
     }
 
-    /// Where a member is reached.
+    /// Where a member is reached: where it says, where the membership has it, and where anybody may
+    /// be. Who answers at a place says which member it is, so a wrong one is only tried in vain.
     pub(crate) fn peer_urls(&self, peer: u64) -> Vec<String> {
-        self.urls.borrow().get(&peer).cloned().unwrap_or_default()
+        let mut urls: Vec<String> = self
+            .moved
+            .borrow()
+            .get(&peer)
+            .cloned()
+            .into_iter()
+            .collect();
+        let known = self.urls.borrow().get(&peer).cloned().unwrap_or_default();
+        for url in known.into_iter().chain(self.places.hints.iter().cloned()) {
+            if !urls.contains(&url) && !self.places.own.contains(&url) {
+                urls.push(url);
+            }
+        }
+        urls
+    }
+
+    /// Where this member is reached.
+    pub(crate) fn own_url(&self) -> Option<&str> {
+        self.places.own.first().map(String::as_str)
+    }
+
+    /// Whether the membership has this member somewhere else.
+    pub(crate) fn has_moved(&self) -> bool {
+        let effective = self.effective.borrow();
+        let known = effective.membership().get_node(&self.member_id);
+        known.is_some_and(|peer| peer.member.peer_urls != self.places.own)
+    }
+
+    /// Another member passes on where a member is. What that has said itself counts more.
+    pub(crate) fn said_to_be_at(&self, peer: u64, url: &str) {
+        if peer != self.member_id && !self.moved.borrow().contains_key(&peer) {
+            self.reached_at(peer, url.as_bytes());
+        }
+    }
+
+    /// Members that have moved, and where they say they are.
+    pub(crate) fn moved(&self) -> Vec<(u64, String)> {
+        let moved = self.moved.borrow();
+        moved.iter().map(|(id, url)| (*id, url.clone())).collect()
+    }
+
+    /// A member has said where it is.
+    pub(crate) fn reached_at(&self, peer: u64, url: &[u8]) {
+        let known = self.urls.borrow().get(&peer).cloned();
+        let mut moved = self.moved.borrow_mut();
+        let url = std::str::from_utf8(url).ok();
+        let sound =
+            |url: &&str| url.len() <= MEMBER_TEXT_BYTES_MAX && Address::parse(url).is_some();
+        match (url.filter(sound), known) {
+            (Some(url), Some(known)) if !known.iter().any(|known| known == url) => {
+                let before = moved.insert(peer, url.to_owned());
+                if before.as_deref() != Some(url) {
+                    tracing::info!(member = peer, url, "a member has moved");
+                }
+            }
+            _ => _ = moved.remove(&peer),
+        }
     }
 
     /// openraft speaks of a member before the metrics do.

@@ -1,14 +1,16 @@
 //! What two members say to each other before anything else.
 //!
 //! TLS has shown that both hold a certificate of the cluster; here they check that they speak the
-//! same version, are of the same cluster, and are who the other thinks. Invariant: a member is told
+//! same version, are of the same cluster, and are who the other thinks. The asker also says where it
+//! is reached today: a member that has moved is called back there. Invariant: a member is told
 //! that it was removed only on the word of a committed membership that is newer than the one in
 //! which it knows itself to be a member.
 //!
 //! ```text
 //! asker     "SKRY" | version u8 | class u8 | cluster u64 | asker u64 | asked u64 |
 //!           position of the membership by which the asker is a member, plus 1, or 0: u64 |
-//!           whether the asked votes, as far as the asker knows: u8
+//!           whether the asked votes, as far as the asker knows: u8 |
+//!           length of the asker's peer URL, or 0: u8 | that URL
 //! asked     "SKRY" | version u8 | verdict u8
 //! ```
 
@@ -16,8 +18,8 @@ use super::Class;
 
 const MAGIC: [u8; 4] = *b"SKRY";
 /// The protocol between members.
-pub(crate) const VERSION: u8 = 1;
-/// Bytes of the asker's greeting.
+pub(crate) const VERSION: u8 = 2;
+/// Bytes of the asker's greeting, but for its URL.
 pub(crate) const HELLO_BYTES: usize = 39;
 /// Bytes of the answer.
 pub(crate) const VERDICT_BYTES: usize = 6;

@@ -310,6 +310,9 @@ impl Link {
         socket::prepare(&stream, self.dialer.silence).map_err(text)?;
         let mut stream = self.dialer.tls.connect(name, stream).await.map_err(text)?;
         let view = &self.dialer.view;
+        let url = view
+            .own_url()
+            .and_then(|url| Some((u8::try_from(url.len()).ok()?, url)));
         let hello = Hello {
             class: self.class,
             cluster_id: view.cluster_id,
@@ -318,7 +321,11 @@ impl Link {
             member_since: view.member_since(),
             votes: view.votes(self.peer),
         };
-        stream.write_all(&hello.encode()).await.map_err(text)?;
+        let mut greeting = hello.encode().to_vec();
+        let (length, url) = url.unwrap_or_default();
+        greeting.push(length);
+        greeting.extend_from_slice(url.as_bytes());
+        stream.write_all(&greeting).await.map_err(text)?;
         stream.flush().await.map_err(text)?;
         let mut verdict = [0; VERDICT_BYTES];
         stream.read_exact(&mut verdict).await.map_err(text)?;

@@ -123,7 +123,14 @@ impl Listening {
             .await
             .map_err(TurnedAway::Greeting)?;
         let (verdict, outcome) = match Hello::decode(&bytes) {
-            Ok(hello) => self.judge(hello),
+            Ok(hello) => {
+                let url = read_url(&mut stream).await.map_err(TurnedAway::Greeting)?;
+                let judged = self.judge(hello);
+                if judged.1.is_ok() {
+                    self.node.view.reached_at(hello.from, &url);
+                }
+                judged
+            }
             Err(Some(verdict)) => (verdict, Err(TurnedAway::OtherVersion)),
             Err(None) => return Err(TurnedAway::OtherProtocol),
         };
@@ -177,4 +184,12 @@ impl Listening {
             tracing::warn!(%from, %why, "refused a peer; its further attempts are not logged");
         }
     }
+}
+
+/// What follows the greeting of this version.
+async fn read_url(stream: &mut TlsStream<TcpStream>) -> io::Result<Vec<u8>> {
+    let length = stream.read_u8().await?;
+    let mut url = vec![0; usize::from(length)];
+    stream.read_exact(&mut url).await?;
+    Ok(url)
 }

@@ -37,6 +37,8 @@ pub(crate) enum Request {
     SnapshotEnd,
     /// The committed membership at this position is without the receiver.
     Farewell(u64),
+    /// Where another member says it is, for those whom it has not told yet.
+    Moved(u64, String),
 }
 
 /// A change of the membership, for the leader.
@@ -164,6 +166,7 @@ impl Request {
             Self::SnapshotChunk(_) => 11,
             Self::SnapshotEnd => 12,
             Self::Farewell(_) => 13,
+            Self::Moved(..) => 14,
         }
     }
 
@@ -222,6 +225,7 @@ impl Request {
             }
             Self::SnapshotChunk(chunk) => out.extend_from_slice(chunk),
             Self::Farewell(position) => put(position, out),
+            Self::Moved(member, url) => put(&(member, url), out),
         }
     }
 
@@ -263,6 +267,10 @@ impl Request {
             11 => Self::SnapshotChunk(body),
             12 => nothing(&body, Self::SnapshotEnd)?,
             13 => Self::Farewell(get(&body, "farewell")?),
+            14 => {
+                let (member, url) = get(&body, "place of a member")?;
+                Self::Moved(member, url)
+            }
             _ => return Err(Malformed("request: unknown kind")),
         })
     }

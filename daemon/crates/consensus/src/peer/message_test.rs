@@ -103,6 +103,7 @@ fn samples() -> Vec<Request> {
         Request::SnapshotChunk(Bytes::from_static(b"chunk")),
         Request::SnapshotEnd,
         Request::Farewell(12),
+        Request::Moved(5, "https://d:3".into()),
     ]
 }
 

@@ -106,6 +106,7 @@ async fn serve(
                 let installed = incoming.install(node.raft.clone()).await;
                 context.finish(installed, answer::encode_snapshot);
             }
+            Request::Moved(member, url) => node.view.said_to_be_at(member, &url),
             Request::Propose(commands) => {
                 node.dispatch.take_forwarded(commands, wire).await;
             }
@@ -186,6 +187,7 @@ impl Context {
             }
             Request::Append(_)
             | Request::Propose(_)
+            | Request::Moved(..)
             | Request::SnapshotBegin { .. }
             | Request::SnapshotChunk(_)
             | Request::SnapshotEnd => {

@@ -148,6 +148,7 @@ impl Cluster {
             flush: FlushPolicy::default(),
             heartbeat: HEARTBEAT,
             election: ELECTION,
+            peer_hints: Vec::new(),
             peer_address,
             peer_server_tls: self.authority.server(),
             peer_client_tls: self.authority.client(),
