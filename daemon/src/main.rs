@@ -19,6 +19,7 @@ mod membership;
 mod outgoing;
 mod panic_hook;
 mod server;
+mod server_token;
 mod service_manager;
 
 use std::process::ExitCode;

@@ -23,7 +23,7 @@ use crate::config::{AuditSettings, Settings};
 use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
 use crate::{
-    api_port, commands, data_dir, expiry, farewell, kubeconfig, logging, panic_hook,
+    api_port, commands, data_dir, expiry, farewell, kubeconfig, logging, panic_hook, server_token,
     service_manager,
 };
 
@@ -89,6 +89,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         // The rest goes on for as long as the server runs.
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
         () = report_status(&handle) => Ok(()),
+        () = server_token::follow(&serving.supervisor, &settings.data_dir) => Ok(()),
         () = renew_certificates(&settings, &member.pki) => Ok(()),
     };
     tracing::info!("stopping");
@@ -136,6 +137,7 @@ fn start_datastore(settings: &Settings, member: &Membership) -> anyhow::Result<H
 struct Serving {
     etcd: skerry_etcd::Server,
     tasks: tokio::task::JoinSet<()>,
+    supervisor: Supervisor<Handle>,
 }
 
 impl Serving {
@@ -178,7 +180,7 @@ fn start_serving(
         &auth,
     )
     .context("auth-token")?;
-    let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token);
+    let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token)?;
     let stops = stop.clone();
     let shutdown = Check::now("shutdown", &[Probe::Ready], move || {
         match stops.is_requested() {
@@ -212,7 +214,7 @@ fn start_serving(
     });
     let api = api.transpose()?;
     let manifests = Report::default();
-    let admin = routes(handle, &manifests);
+    let admin = server_token::routes(routes(handle, &manifests), &supervisor);
     let mut tasks = tokio::task::JoinSet::new();
     if let Some(api) = &api {
         let local = api.local("deploy");
@@ -233,10 +235,14 @@ fn start_serving(
     tasks.spawn(skerry_listen::serve(
         ports.api,
         Transport::TlsOfTwo(Arc::new(move || Arc::clone(&api_tls)), Arc::new(standing)),
-        api_port::ApiPort::new(supervisor, admin, api),
+        api_port::ApiPort::new(supervisor.clone(), admin, api),
         stop.clone(),
     ));
-    Ok(Serving { etcd, tasks })
+    Ok(Serving {
+        etcd,
+        tasks,
+        supervisor,
+    })
 }
 
 /// What administrators' commands may ask of this server.

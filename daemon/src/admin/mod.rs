@@ -9,4 +9,4 @@ mod limits;
 mod routes;
 
 pub(crate) use client::Client;
-pub(crate) use routes::Routes;
+pub(crate) use routes::{Refused, Routes};

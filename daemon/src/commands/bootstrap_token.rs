@@ -171,7 +171,7 @@ pub(super) async fn list(client: &Client, output: Option<&str>) -> anyhow::Resul
     );
     let answer = client.get(&path).await?;
     let secrets = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
-    let rows: Vec<Row> = secrets.iter().map(|secret| Row::of(secret)).collect();
+    let rows: Vec<Row> = secrets.iter().map(Row::of).collect();
     match output.unwrap_or("text") {
         "json" => Ok(format!(
             "{}\n",

@@ -6,10 +6,13 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
+use serde_json::json;
+use skerry_pki::Token;
 
 use super::bootstrap_token;
 use crate::admin::Client;
 use crate::config::Settings;
+use crate::server_token;
 
 const USAGE: &str = "\
 usage:
@@ -19,6 +22,8 @@ usage:
   skerry token delete ID[.SECRET]... [flags]
   skerry token generate                 one that is kept nowhere
   skerry token list [-o text|json] [flags]
+  skerry token rotate [--new-token TOKEN] [flags]
+                                        another token for the servers, while all of them run
   skerry token revoke-user NAME [flags] all tokens of a user, by user name or user-id
 
 The flags are those of `skerry server`; --data-dir and --node-ip say which server is asked.
@@ -48,6 +53,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         match command.as_str() {
             "create" => bootstrap_token::create(&client, &settings, &own).await,
             "delete" => bootstrap_token::delete(&client, &own.names).await,
+            "rotate" => rotate(&client, &settings, &own).await,
             "list" => bootstrap_token::list(&client, own.output.as_deref()).await,
             _ => revoke_user(&client, &own.names).await,
         }
@@ -64,7 +70,8 @@ pub(super) struct Own {
     pub(super) description: Option<String>,
     pub(super) groups: Option<String>,
     pub(super) usages: Option<String>,
-    output: Option<String>,
+    pub(super) output: Option<String>,
+    pub(super) new_token: Option<String>,
 }
 
 impl Own {
@@ -73,6 +80,7 @@ impl Own {
         let takes: &[&str] = match command {
             "create" => &["--ttl", "--description", "--groups", "--usages"],
             "list" => &["--output", "-o"],
+            "rotate" => &["--new-token"],
             "delete" | "generate" | "revoke-user" => &[],
             other => bail!("token has no command '{other}'\n{USAGE}"),
         };
@@ -91,6 +99,7 @@ impl Own {
                     "--description" => &mut own.description,
                     "--groups" => &mut own.groups,
                     "--usages" => &mut own.usages,
+                    "--new-token" => &mut own.new_token,
                     _ => &mut own.output,
                 };
                 *place = Some(value);
@@ -130,6 +139,25 @@ async fn revoke_user(client: &Client, names: &[String]) -> anyhow::Result<String
     let path = format!("{USER_TOKENS}?user={}", escaped(name));
     client.delete(&path).await?;
     Ok(format!("all tokens of {name} are revoked\n"))
+}
+
+async fn rotate(client: &Client, settings: &Settings, own: &Own) -> anyhow::Result<String> {
+    if let Some(word) = own.names.first() {
+        bail!("token rotate takes no {word:?}\n{USAGE}");
+    }
+    let new = own.new_token.as_deref().map(Token::parse).transpose();
+    let new = new.context("--new-token")?;
+    let body = match &new {
+        Some(token) => json!({"new-token": token.password().expose()}),
+        None => json!({}),
+    };
+    let path = format!("/v1-skerry/admin/{}", server_token::ROUTE);
+    client.post(&path, &body).await?;
+    Ok(format!(
+        "Token rotated: every running server knows it, its file {} holds it.\n\
+         Keep a record of the old token: a snapshot is restored with the token of its time.\n",
+        settings.data_dir.join("token").display()
+    ))
 }
 
 /// A name as it stands in a URL's query.

@@ -12,6 +12,8 @@ pub const FILE_BYTES_MAX: u64 = 64 * 1024;
 pub const CA_CHAIN_MAX: usize = 8;
 /// Longest join token, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 1024;
+/// Tokens that the token file held before and that are still told from wrong ones.
+pub const TOKENS_BEFORE_MAX: usize = 16;
 /// Random bytes in a generated password, written as twice as many hex digits.
 pub const PASSWORD_RANDOM_BYTES: usize = 16;
 /// Longest name of a node, in bytes, as for a DNS name.

@@ -1,10 +1,12 @@
 //! The file `<data-dir>/token`: the cluster's token, for the operator to copy.
 //!
 //! Knows nothing about the cluster beyond the hash of its CA. Invariant: the password in
-//! it changes only by the hand of the operator.
+//! it changes only at the word of the operator. `token.before` beside it knows by their digests
+//! which it held before, so that a configuration that still names one of those does no harm.
 
 use std::path::{Path, PathBuf};
 
+use crate::limits::TOKENS_BEFORE_MAX;
 use crate::{CaHash, Password, PkiError, Token, TokenError, TokenFileError, file};
 
 /// `<data-dir>/token`, 0600.
@@ -70,7 +72,12 @@ impl TokenFile {
                     .password()
                     .matches(given.password().expose().as_bytes())
             });
-            if !same {
+            if !same && given.is_some_and(|given| self.held_before(given.password())) {
+                tracing::warn!(
+                    token_file = %self.path.display(),
+                    "the token given is from before it was rotated: put the one of the token file in its place"
+                );
+            } else if !same {
                 return Err(TokenFileError::Differs {
                     path: self.path.clone(),
                 });
@@ -88,6 +95,40 @@ impl TokenFile {
         let token = Token::new(ca_hash, password);
         self.store(&token)?;
         Ok(token)
+    }
+
+    /// Has the file hold `token`, which was put in force while the server ran; true where it held
+    /// another.
+    pub fn follow(&self, token: &Token) -> Result<bool, TokenFileError> {
+        let held = self.load()?;
+        if let Some(held) = &held {
+            let password = token.password().expose().as_bytes();
+            if held.password().matches(password) {
+                return Ok(false);
+            }
+            self.remember(held.password())?;
+        }
+        self.store(token)?;
+        Ok(held.is_some())
+    }
+
+    fn before(&self) -> PathBuf {
+        self.path.with_file_name("token.before")
+    }
+
+    /// Notes that the file held this password; the newest are kept.
+    fn remember(&self, password: &Password) -> Result<(), PkiError> {
+        let known = file::read(&self.before())?.unwrap_or_default();
+        let mut lines: Vec<String> = known.lines().map(str::to_owned).collect();
+        lines.insert(0, password.digest());
+        lines.truncate(TOKENS_BEFORE_MAX);
+        file::write(&self.before(), &lines.join("\n"), file::SECRET)
+    }
+
+    fn held_before(&self, password: &Password) -> bool {
+        let digest = password.digest();
+        let known = file::read(&self.before()).ok().flatten();
+        known.is_some_and(|known| known.lines().any(|line| line == digest))
     }
 
     /// Puts `token` in the file, as a server that has joined does.
@@ -126,6 +167,28 @@ mod tests {
 
     fn hash(byte: char) -> CaHash {
         CaHash::from_hex(&byte.to_string().repeat(64)).unwrap()
+    }
+
+    #[test]
+    fn a_token_that_was_rotated_away_is_told_from_a_wrong_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::of(folder.path());
+        let word = |text: &str| Token::new(hash('a'), Password::new(text).unwrap());
+        file.load_or_create(Some(&word("first")), hash('a'))
+            .unwrap();
+        assert!(file.follow(&word("second")).unwrap());
+        assert!(!file.follow(&word("second")).unwrap());
+        for given in ["first", "second"] {
+            let used = file.load_or_create(Some(&word(given)), hash('a')).unwrap();
+            assert_eq!(used.password().expose(), "second");
+        }
+        let wrong = file.load_or_create(Some(&word("third")), hash('a'));
+        assert!(matches!(wrong, Err(TokenFileError::Differs { .. })));
+        for n in 0..=TOKENS_BEFORE_MAX {
+            file.follow(&word(&format!("t{n}"))).unwrap();
+        }
+        let known = std::fs::read_to_string(file.before()).unwrap();
+        assert_eq!(known.lines().count(), TOKENS_BEFORE_MAX);
     }
 
     #[test]

@@ -145,7 +145,7 @@ pub(crate) async fn sealer(password: Password) -> Result<Sealer, BootstrapError>
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use skerry_pki::{Clock, Identity};
@@ -154,7 +154,7 @@ mod tests {
     use crate::EnvelopeError;
     use crate::cluster::tests::FakeCluster;
 
-    fn pki(folder: &std::path::Path) -> Pki {
+    pub(crate) fn pki(folder: &std::path::Path) -> Pki {
         let identity = Identity::new("one", vec!["127.0.0.1".parse().unwrap()]);
         Pki::load_or_create(folder, identity, Arc::new(Clock::system())).unwrap()
     }

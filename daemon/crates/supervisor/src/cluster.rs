@@ -6,6 +6,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use skerry_consensus::{ProposeError, ReadError, Status};
 
+/// A key that changes, and others with it: all of it is done, or nothing.
+#[derive(Debug, Clone)]
+pub struct Swap {
+    /// The key.
+    pub key: String,
+    /// What it must hold; none: it must not be there.
+    pub before: Option<Bytes>,
+    /// What it will hold.
+    pub after: Bytes,
+    /// What is put besides.
+    pub put: Vec<(String, Bytes)>,
+    /// What is deleted besides, where it is there.
+    pub delete: Vec<String>,
+}
+
 /// The replicated cluster, as seen from this node.
 pub trait Cluster: Send + Sync + 'static {
     /// What this node knows of the cluster now.
@@ -38,6 +53,9 @@ pub trait Cluster: Send + Sync + 'static {
         key: &str,
         value: Bytes,
     ) -> impl Future<Output = Result<(), ProposeError>> + Send;
+
+    /// Changes a key if it holds what is expected; false where it does not.
+    fn swap(&self, swap: Swap) -> impl Future<Output = Result<bool, ProposeError>> + Send;
 }
 
 impl<C: Cluster> Cluster for Arc<C> {
@@ -78,6 +96,10 @@ impl<C: Cluster> Cluster for Arc<C> {
         value: Bytes,
     ) -> impl Future<Output = Result<(), ProposeError>> + Send {
         C::put_if_absent(self, key, value)
+    }
+
+    fn swap(&self, swap: Swap) -> impl Future<Output = Result<bool, ProposeError>> + Send {
+        C::swap(self, swap)
     }
 }
 
@@ -218,6 +240,19 @@ pub(crate) mod tests {
             fake.puts += 1;
             fake.keys.entry(key.to_owned()).or_insert(value);
             Ok(())
+        }
+
+        async fn swap(&self, swap: Swap) -> Result<bool, ProposeError> {
+            let keys = &mut self.0.lock().unwrap().keys;
+            if keys.get(&swap.key) != swap.before.as_ref() {
+                return Ok(false);
+            }
+            keys.insert(swap.key, swap.after);
+            keys.extend(swap.put);
+            for key in &swap.delete {
+                keys.remove(key);
+            }
+            Ok(true)
         }
     }
 }

@@ -77,7 +77,7 @@ impl Sealer {
         Sealer::with_rounds(password, PBKDF2_ROUNDS)
     }
 
-    fn with_rounds(password: &Password, rounds: u32) -> Result<Sealer, EnvelopeError> {
+    pub(crate) fn with_rounds(password: &Password, rounds: u32) -> Result<Sealer, EnvelopeError> {
         let mut salt = [0; SALT_BYTES];
         SystemRandom::new()
             .fill(&mut salt)

@@ -53,7 +53,7 @@ async fn site_with(tamper: Tamper) -> Site {
     let pki = pki(folder.path());
     let cluster = FakeCluster::of_one();
     let token = Token::new(pki.ca_hash(), Password::new(PASSWORD).unwrap());
-    let supervisor = Supervisor::new(Arc::clone(&cluster), &pki, &token);
+    let supervisor = Supervisor::new(Arc::clone(&cluster), &pki, &token).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap())
         .parse()

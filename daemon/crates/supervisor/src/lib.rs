@@ -34,17 +34,19 @@ mod member;
 mod message;
 mod refusal;
 mod reply;
+mod rotation;
 mod server;
 #[cfg(test)]
 mod server_test;
 mod server_url;
 
 pub use bootstrap::{Bootstrap, bootstrap_key, store_bootstrap};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Swap};
 pub use envelope::{EnvelopeError, Sealer, open as open_envelope};
 pub use error::{BootstrapError, JoinError, ServerUrlError};
 pub use join::{Joined, Me, join};
 pub use message::KnownMember;
 pub use reply::ReplyBody;
+pub use rotation::RotationError;
 pub use server::Supervisor;
 pub use server_url::ServerUrl;

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use skerry_consensus::{Caller, Handle, ProposeError, ReadError, Status};
 use skerry_proto::command::command::Operation;
 use skerry_proto::etcdserverpb as pb;
+use skerry_store::Reply;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Swap};
 
 impl Cluster for Handle {
     fn status(&self) -> Arc<Status> {
@@ -69,4 +70,59 @@ impl Cluster for Handle {
         });
         self.propose(Caller::default(), operation).await.map(drop)
     }
+
+    async fn swap(&self, swap: Swap) -> Result<bool, ProposeError> {
+        let key = Bytes::from(swap.key);
+        let mut compare = pb::Compare {
+            result: pb::compare::CompareResult::Equal.into(),
+            key: key.clone(),
+            ..pb::Compare::default()
+        };
+        match swap.before {
+            Some(value) => {
+                compare.target = pb::compare::CompareTarget::Value.into();
+                compare.target_union = Some(pb::compare::TargetUnion::Value(value));
+            }
+            None => {
+                compare.target = pb::compare::CompareTarget::Version.into();
+                compare.target_union = Some(pb::compare::TargetUnion::Version(0));
+            }
+        }
+        let mut success = vec![put(key, swap.after)];
+        success.extend(
+            swap.put
+                .into_iter()
+                .map(|(key, value)| put(key.into(), value)),
+        );
+        success.extend(swap.delete.into_iter().map(|key| {
+            let delete = pb::DeleteRangeRequest {
+                key: key.into(),
+                ..pb::DeleteRangeRequest::default()
+            };
+            pb::request_op::Request::RequestDeleteRange(delete)
+        }));
+        let success = success.into_iter();
+        let operation = Operation::Txn(pb::TxnRequest {
+            compare: vec![compare],
+            success: success
+                .map(|request| pb::RequestOp {
+                    request: Some(request),
+                })
+                .collect(),
+            failure: Vec::new(),
+        });
+        // The server decides by rules of its own who may have this done.
+        match self.propose(Caller::member(), operation).await? {
+            Reply::Txn(reply) => Ok(reply.succeeded),
+            _ => Ok(false),
+        }
+    }
+}
+
+fn put(key: Bytes, value: Bytes) -> pb::request_op::Request {
+    pb::request_op::Request::RequestPut(pb::PutRequest {
+        key,
+        value,
+        ..pb::PutRequest::default()
+    })
 }

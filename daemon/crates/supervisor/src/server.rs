@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -21,15 +21,14 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use skerry_consensus::{ProposeError, Status};
 use skerry_health::Health;
-use skerry_pki::{Password, Pki, Token};
-use tokio::sync::{OnceCell, Semaphore};
+use skerry_pki::{CaHash, Password, Pki, PkiError, Token};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::admit::{Admission, Pending, admit};
 use crate::bootstrap::{self, Bootstrap};
 use crate::bucket::Bucket;
 use crate::cluster::Cluster;
-use crate::envelope::Sealer;
 use crate::health;
 use crate::limits::{
     JOIN_REQUEST_BYTES_MAX, JOIN_REQUEST_TIME_MAX, JOINS_IN_FLIGHT_MAX, UNREAD_BODY_BYTES_MAX,
@@ -38,6 +37,7 @@ use crate::limits::{
 use crate::message::{JOIN_PATH, JoinAnswer, JoinRequest, KnownMember};
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
+use crate::rotation::{Credential, Rotation, RotationError};
 
 /// The node-to-node services of one server. Cheap to clone: one per connection.
 pub struct Supervisor<C>(Arc<Inner<C>>);
@@ -48,8 +48,8 @@ struct Inner<C> {
     bootstrap: Bootstrap,
     clock: Arc<skerry_pki::Clock>,
     user: &'static str,
-    password: Password,
-    sealer: OnceCell<Sealer>,
+    ca_hash: CaHash,
+    rotation: Rotation,
     health: Health,
     wrong_passwords: Mutex<Bucket>,
     in_flight: Semaphore,
@@ -66,7 +66,10 @@ impl<C> Clone for Supervisor<C> {
 
 impl<C: Cluster> Supervisor<C> {
     /// Serves joins to `cluster` for whoever has the password of `token`.
-    pub fn new(cluster: C, pki: &Pki, token: &Token) -> Supervisor<C> {
+    ///
+    /// # Errors
+    /// The cluster's keys are not all there.
+    pub fn new(cluster: C, pki: &Pki, token: &Token) -> Result<Supervisor<C>, PkiError> {
         Supervisor::patient(cluster, pki, token, JOIN_REQUEST_TIME_MAX)
     }
 
@@ -76,24 +79,57 @@ impl<C: Cluster> Supervisor<C> {
         pki: &Pki,
         token: &Token,
         request_time_max: Duration,
-    ) -> Supervisor<C> {
+    ) -> Result<Supervisor<C>, PkiError> {
         let cluster = Arc::new(cluster);
         let wrong_passwords =
             Bucket::full(WRONG_PASSWORDS_BURST, WRONG_PASSWORD_EVERY, Instant::now());
-        Supervisor(Arc::new(Inner {
+        Ok(Supervisor(Arc::new(Inner {
             health: health::checks(&cluster),
             cluster,
             ca_bundle: Bytes::from(pki.ca_bundle().to_owned()),
             bootstrap: Bootstrap::of(pki),
             clock: Arc::clone(pki.clock()),
             user: token.user(),
-            password: token.password().clone(),
-            sealer: OnceCell::new(),
+            ca_hash: pki.ca_hash(),
+            rotation: Rotation::new(token.password().clone(), &pki.authority_files())?,
             wrong_passwords: Mutex::new(wrong_passwords),
             in_flight: Semaphore::new(JOINS_IN_FLIGHT_MAX),
             request_time_max,
             pending: tokio::sync::Mutex::new(Pending::default()),
-        }))
+        })))
+    }
+
+    /// Puts another token in force for the servers of the cluster: the one given, else one that is
+    /// made. The other members find it in the store.
+    pub async fn rotate(&self, password: Option<Password>) -> Result<Token, RotationError> {
+        let password = match password {
+            Some(password) => password,
+            None => Password::generate()?,
+        };
+        let bootstrap = self.bootstrap();
+        let rotation = &self.0.rotation;
+        rotation
+            .rotate(&*self.0.cluster, &bootstrap, password)
+            .await?;
+        Ok(self.token())
+    }
+
+    /// Looks whether another token is in force by now: that, if so.
+    pub async fn refresh(&self) -> Result<Option<Token>, RotationError> {
+        let changed = self.0.rotation.refresh(&*self.0.cluster).await?;
+        Ok(changed.then(|| self.token()))
+    }
+
+    /// The token in force, as far as this server knows.
+    pub fn token(&self) -> Token {
+        let password = self.0.rotation.current().password.clone();
+        Token::new(self.0.ca_hash, password)
+    }
+
+    fn bootstrap(&self) -> Bootstrap {
+        let mut bootstrap = self.0.bootstrap.clone();
+        bootstrap.time = self.0.clock.now();
+        bootstrap
     }
 
     /// Whether [`Supervisor::handle`] serves this path, rather than answering "not found".
@@ -190,7 +226,7 @@ impl<C: Cluster> Supervisor<C> {
         B: Body,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
-        self.authenticate(headers)?;
+        let credential = self.authenticate(headers).await?;
         let _permit = self
             .0
             .in_flight
@@ -200,8 +236,8 @@ impl<C: Cluster> Supervisor<C> {
         let body = body.await.map_err(|_| Refusal::TooSlow)??;
         let request = JoinRequest::decode(&body)?;
         // First what may fail without a trace, then the member, which stays.
-        let bootstrap = self.sealed_bootstrap().await?;
-        let (member_id, status) = self.take_in(&request).await?;
+        let bootstrap = self.sealed_bootstrap(&credential).await?;
+        let (member_id, status) = self.take_in(&request, &credential).await?;
         Ok(JoinAnswer {
             cluster_id: status.cluster_id,
             member_id,
@@ -210,24 +246,38 @@ impl<C: Cluster> Supervisor<C> {
         })
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let now = Instant::now();
-        let mut bucket = self
-            .0
-            .wrong_passwords
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !bucket.has_permit(now) {
+    /// The credential whose password the request shows.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Credential>, Refusal> {
+        if !self.wrong_passwords().has_permit(Instant::now()) {
             return Err(Refusal::TooMany);
         }
-        if self.is_authentic(headers) {
-            return Ok(());
+        let mut credential = self.0.rotation.current();
+        if !self.is_authentic(headers, &credential) {
+            // Another token may be in force, and not have been heard of here.
+            _ = self.0.cluster.linearize().await;
+            self.know_token().await?;
+            credential = self.0.rotation.current();
         }
-        bucket.take(now);
+        if self.is_authentic(headers, &credential) {
+            return Ok(credential);
+        }
+        self.wrong_passwords().take(Instant::now());
         Err(Refusal::WrongPassword)
     }
 
-    fn is_authentic(&self, headers: &HeaderMap) -> bool {
+    async fn know_token(&self) -> Result<(), Refusal> {
+        let refreshed = self.0.rotation.refresh(&*self.0.cluster).await;
+        refreshed
+            .map(drop)
+            .map_err(|error| Refusal::Failed(error.to_string()))
+    }
+
+    fn wrong_passwords(&self) -> MutexGuard<'_, Bucket> {
+        let bucket = self.0.wrong_passwords.lock();
+        bucket.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_authentic(&self, headers: &HeaderMap, credential: &Credential) -> bool {
         let Some(value) = headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -247,29 +297,36 @@ impl<C: Cluster> Supervisor<C> {
             return false;
         };
         let (user, password) = (&credentials[..colon], &credentials[colon + 1..]);
-        user == self.0.user.as_bytes() && self.0.password.matches(password)
+        user == self.0.user.as_bytes() && credential.password.matches(password)
     }
 
-    async fn sealed_bootstrap(&self) -> Result<Vec<u8>, Refusal> {
+    async fn sealed_bootstrap(&self, credential: &Credential) -> Result<Vec<u8>, Refusal> {
         let failed = |error: &dyn Display| Refusal::Failed(error.to_string());
-        let make = || bootstrap::sealer(self.0.password.clone());
-        let sealer = self
-            .0
-            .sealer
-            .get_or_try_init(make)
-            .await
-            .map_err(|error| failed(&error))?;
-        let mut bootstrap = self.0.bootstrap.clone();
-        bootstrap.time = self.0.clock.now();
-        bootstrap.seal(sealer).map_err(|error| failed(&error))
+        let make = || bootstrap::sealer(credential.password.clone());
+        let sealer = credential.sealer.get_or_try_init(make).await;
+        let sealer = sealer.map_err(|error| failed(&error))?;
+        let sealed = self.bootstrap().seal(sealer);
+        sealed.map_err(|error| failed(&error))
     }
 
     /// The member's id, and the cluster with it inside.
-    async fn take_in(&self, request: &JoinRequest) -> Result<(u64, Arc<Status>), Refusal> {
+    async fn take_in(
+        &self,
+        request: &JoinRequest,
+        credential: &Credential,
+    ) -> Result<(u64, Arc<Status>), Refusal> {
         let cluster = &*self.0.cluster;
         let mut pending = self.0.pending.lock().await;
         // What this server knows may be old; after this it is not.
         cluster.linearize().await?;
+        self.know_token().await?;
+        let in_force = self.0.rotation.current();
+        if !in_force
+            .password
+            .matches(credential.password.expose().as_bytes())
+        {
+            return Err(Refusal::WrongPassword);
+        }
         if let Admission::Replace(before) = admit(&cluster.status(), &pending, request)? {
             match cluster.remove_member(before).await {
                 Ok(()) | Err(ProposeError::MemberNotFound) => {}

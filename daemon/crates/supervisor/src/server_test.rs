@@ -42,7 +42,7 @@ fn desk() -> Desk {
     let pki = pki(folder.path());
     let cluster = FakeCluster::of_one();
     let token = Token::new(pki.ca_hash(), Password::new(PASSWORD).unwrap());
-    let supervisor = Supervisor::new(Arc::clone(&cluster), &pki, &token);
+    let supervisor = Supervisor::new(Arc::clone(&cluster), &pki, &token).unwrap();
     Desk {
         cluster,
         pki,
@@ -477,7 +477,7 @@ fn silent() -> Request<Silence> {
 async fn a_request_that_never_arrives_is_given_up() {
     let Desk { cluster, pki, .. } = desk();
     let token = Token::new(pki.ca_hash(), Password::new(PASSWORD).unwrap());
-    let hasty = Supervisor::patient(cluster, &pki, &token, Duration::from_millis(1));
+    let hasty = Supervisor::patient(cluster, &pki, &token, Duration::from_millis(1)).unwrap();
     let (status, _) = refusal(hasty.handle(silent()).await).await;
     assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
 }

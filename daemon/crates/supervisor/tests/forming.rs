@@ -111,7 +111,7 @@ impl Server {
             .parse()
             .unwrap();
         let acceptor = TlsAcceptor::from(pki.server_config_api().unwrap());
-        let supervisor = Supervisor::new(handle.clone(), &pki, &token);
+        let supervisor = Supervisor::new(handle.clone(), &pki, &token).unwrap();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, supervisor) = (acceptor.clone(), supervisor.clone());
