@@ -13,6 +13,7 @@ Skerry: a highly available Kubernetes control plane for edge boxes
 
 usage:
   skerry server [flags]               run a server
+  skerry certificate check|rotate     how long certificates are good, and new ones
   skerry member list|remove [flags]   the members of the cluster
   skerry status [flags]               who leads, and how far this server has come
   skerry token COMMAND [flags]        bootstrap tokens and the tokens of users
@@ -34,6 +35,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
             let settings = Settings::load(rest, std::env::vars()).context("configuration")?;
             crate::server::run(settings)
         }
+        "certificate" => commands::certificate::run(rest),
         "member" => commands::member::run(rest),
         "token" => commands::token::run(rest),
         "status" => commands::status::run(rest),

@@ -43,7 +43,7 @@ impl Membership {
 
 /// Finds out which member this is; joins or prepares to form if it is none yet.
 pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership> {
-    let clock = Arc::new(Clock::system());
+    let clock = Arc::new(crate::clock::of(&settings.data_dir));
     let given = settings
         .token
         .as_deref()

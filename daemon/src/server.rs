@@ -13,7 +13,6 @@ use sd_notify::NotifyState;
 use skerry_consensus::{Config, Consensus, Handle, Role, Status};
 use skerry_health::{Check, Probe};
 use skerry_listen::{Stop, Transport};
-use skerry_pki::{Leaf, Pki};
 use skerry_supervisor::Supervisor;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,8 +21,9 @@ use crate::admin::Routes;
 use crate::config::{AuditSettings, Settings};
 use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
+use crate::renewal::{Orders, Renewal};
 use crate::{
-    api_port, commands, data_dir, expiry, farewell, kubeconfig, logging, panic_hook, server_token,
+    api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, renewal, server_token,
     service_manager,
 };
 
@@ -33,8 +33,6 @@ const CACHE_SHARE: u64 = 8;
 const CACHE_BYTES_MIN: u64 = 1 << 20;
 /// How long opening the log and the state may take before systemd gives up on it.
 const RECOVERY_TIME_MAX: Duration = Duration::from_secs(600);
-/// How often certificates are looked at for renewal.
-const RENEWAL_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Runs a server until it is told to stop.
 pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
@@ -78,9 +76,14 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     service_manager::extend_start(RECOVERY_TIME_MAX);
     let handle = start_datastore(&settings, &member)?;
     let stop = Stop::new();
-    let serving = start_serving(&settings, &member, &handle, ports, &stop)?;
+    let (serving, orders) = start_serving(&settings, &member, &handle, ports, &stop)?;
     kubeconfig::write(&settings, &member.pki)?;
 
+    let renewal = Renewal {
+        settings: &settings,
+        pki: &member.pki,
+        local: serving.local.clone(),
+    };
     service_manager::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     let outcome = tokio::select! {
         () = stopping => Ok(()),
@@ -90,7 +93,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
         () = report_status(&handle) => Ok(()),
         () = server_token::follow(&serving.supervisor, &settings.data_dir) => Ok(()),
-        () = renew_certificates(&settings, &member.pki) => Ok(()),
+        () = renewal.run(orders) => Ok(()),
     };
     tracing::info!("stopping");
     service_manager::tell(&[NotifyState::Stopping]);
@@ -138,6 +141,7 @@ struct Serving {
     etcd: skerry_etcd::Server,
     tasks: tokio::task::JoinSet<()>,
     supervisor: Supervisor<Handle>,
+    local: Option<skerry_kube::Local>,
 }
 
 impl Serving {
@@ -154,7 +158,7 @@ fn start_serving(
     handle: &Handle,
     ports: Ports,
     stop: &Stop,
-) -> anyhow::Result<Serving> {
+) -> anyhow::Result<(Serving, Orders)> {
     let etcd_tls = member.pki.server_config_etcd()?;
     let api_tls = member.pki.server_config_api()?;
     let callers = member.pki.callers()?;
@@ -215,6 +219,8 @@ fn start_serving(
     let api = api.transpose()?;
     let manifests = Report::default();
     let admin = server_token::routes(routes(handle, &manifests), &supervisor);
+    let (admin, orders) = renewal::routes(admin);
+    let local = api.as_ref().map(|api| api.local("certificates"));
     let mut tasks = tokio::task::JoinSet::new();
     if let Some(api) = &api {
         let local = api.local("deploy");
@@ -238,11 +244,13 @@ fn start_serving(
         api_port::ApiPort::new(supervisor.clone(), admin, api),
         stop.clone(),
     ));
-    Ok(Serving {
+    let serving = Serving {
         etcd,
         tasks,
         supervisor,
-    })
+        local,
+    };
+    Ok((serving, orders))
 }
 
 /// What administrators' commands may ask of this server.
@@ -342,26 +350,4 @@ fn status_line(status: &Status) -> String {
 fn pulses(handle: &Handle) -> service_manager::Pulses {
     let pulse = handle.pulse();
     [pulse.consensus, pulse.log, pulse.store]
-}
-
-/// Renews certificates while the server runs; connections go on.
-async fn renew_certificates(settings: &Settings, pki: &Pki) {
-    let mut tick = tokio::time::interval(RENEWAL_INTERVAL);
-    loop {
-        tick.tick().await;
-        match pki.renew_due() {
-            Ok(renewed) if renewed.is_empty() => {}
-            Ok(renewed) => {
-                tracing::info!(?renewed, "certificates were renewed");
-                // The administrator's certificate stands in the kubeconfig too.
-                if renewed.contains(&Leaf::Admin)
-                    && let Err(error) = kubeconfig::write(settings, pki)
-                {
-                    tracing::error!(%error, "the kubeconfig could not be written again");
-                }
-            }
-            Err(error) => tracing::error!(%error, "a certificate could not be renewed"),
-        }
-        expiry::measure(pki);
-    }
 }

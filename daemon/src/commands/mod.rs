@@ -3,6 +3,7 @@
 //! Their flags are those of the server, whose data directory and address they need, and their own.
 
 mod bootstrap_token;
+pub(crate) mod certificate;
 pub(crate) mod member;
 pub(crate) mod status;
 pub(crate) mod token;

@@ -6,12 +6,13 @@
 //! start says nothing worth knowing: nobody can hold a certificate before it is made); and ends
 //! are counted from this clock, which never reads earlier than [`CLOCK_FLOOR`], nor, while the
 //! system's clock is plainly unset, earlier than the newest certificate this node has made or
-//! the time a cluster it joined told it. A system clock past the floor is believed as it is, so
+//! the time a cluster it joined told it, nor the time its data directory has kept; from there it
+//! goes on by the time that passes. A system clock past the floor is believed as it is, so
 //! that a clock that once ran ahead leaves nothing behind.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::time_provider::TimeProvider;
 use rustls_pki_types::UnixTime;
@@ -22,7 +23,10 @@ pub const CLOCK_FLOOR: u64 = 1_767_225_600;
 /// Wall-clock time with a floor.
 pub struct Clock {
     system: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// What was witnessed, less the time from `started` to that.
     evidence: AtomicU64,
+    evidence_max: AtomicU64,
+    started: Instant,
 }
 
 impl Clock {
@@ -41,6 +45,8 @@ impl Clock {
         Clock {
             system: Box::new(system),
             evidence: AtomicU64::new(CLOCK_FLOOR),
+            evidence_max: AtomicU64::new(u64::MAX),
+            started: Instant::now(),
         }
     }
 
@@ -50,8 +56,20 @@ impl Clock {
         if system >= CLOCK_FLOOR {
             system
         } else {
-            self.evidence.load(Ordering::Relaxed)
+            let evidence = self.evidence.load(Ordering::Relaxed);
+            let max = self.evidence_max.load(Ordering::Relaxed);
+            evidence.min(max).max(CLOCK_FLOOR) + self.started.elapsed().as_secs()
         }
+    }
+
+    /// What the system's clock reads, whether it is to be believed or not.
+    pub fn system_now(&self) -> u64 {
+        (self.system)()
+    }
+
+    /// Evidence of a later time than this, in Unix seconds, is of a clock that ran ahead.
+    pub(crate) fn believe_up_to(&self, seconds: u64) {
+        self.evidence_max.store(seconds, Ordering::Relaxed);
     }
 
     /// Whether the system's clock is one to believe.
@@ -61,7 +79,8 @@ impl Clock {
 
     /// Something trustworthy happened at `seconds`: it is not earlier than that now.
     pub fn witness(&self, seconds: u64) {
-        self.evidence.fetch_max(seconds, Ordering::Relaxed);
+        let at_start = seconds.saturating_sub(self.started.elapsed().as_secs());
+        self.evidence.fetch_max(at_start, Ordering::Relaxed);
     }
 }
 
@@ -91,6 +110,16 @@ mod tests {
         clock.witness(CLOCK_FLOOR + 100);
         clock.witness(CLOCK_FLOOR + 50);
         assert_eq!(clock.now(), CLOCK_FLOOR + 100);
+    }
+
+    #[test]
+    fn evidence_of_a_time_behind_the_end_of_the_authorities_is_not_believed() {
+        let clock = Clock::reading(|| 17);
+        clock.witness(CLOCK_FLOOR + 1_000_000);
+        clock.believe_up_to(CLOCK_FLOOR + 1_000);
+        assert!((CLOCK_FLOOR + 1_000..CLOCK_FLOOR + 1_060).contains(&clock.now()));
+        clock.believe_up_to(0);
+        assert!((CLOCK_FLOOR..CLOCK_FLOOR + 60).contains(&clock.now()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::authority::{Authorities, Authority, LoadedAuthority, make_folders};
 use crate::callers::CallersOfApi;
 use crate::examine;
 use crate::leaf::{self, Leaf};
+use crate::limits::LEAF_LIFE_SECONDS;
 use crate::tls::{self, Callers};
 use crate::{AuthorityFiles, CaHash, Clock, Identity, LiveCertificate, PkiError};
 
@@ -54,6 +55,10 @@ impl Pki {
         identity.check()?;
         let tls = make_folders(data_dir)?;
         let authorities = Authorities::load(&tls, &clock, create)?;
+        // What this node has kept of a clock that once ran ahead must not end its authorities.
+        let ends = Authority::ALL.map(|authority| authorities.get(authority).not_after);
+        let end = ends.into_iter().min().unwrap_or(u64::MAX);
+        clock.believe_up_to(end.saturating_sub(LEAF_LIFE_SECONDS));
         for leaf in Leaf::ALL {
             examine::witness(leaf, &tls, authorities.get(leaf.authority()), &clock)?;
         }
@@ -91,12 +96,25 @@ impl Pki {
     /// new leaf cannot be written it is used all the same, and the error says what failed. After
     /// [`Leaf::Admin`] was renewed the kubeconfig is to be written again.
     pub fn renew_due(&self) -> Result<Vec<Leaf>, PkiError> {
+        self.renew(|leaf| {
+            let authority = self.authorities.get(leaf.authority());
+            let end = self.live(leaf).not_after();
+            leaf::is_due(end, authority.not_after, &self.clock)
+        })
+    }
+
+    /// Issues these leaves again, and puts them in use, as [`Pki::renew_due`] does.
+    pub fn rotate(&self, leaves: &[Leaf]) -> Result<Vec<Leaf>, PkiError> {
+        self.renew(|leaf| leaves.contains(&leaf))
+    }
+
+    fn renew(&self, is_wanted: impl Fn(Leaf) -> bool) -> Result<Vec<Leaf>, PkiError> {
         let mut renewed = Vec::new();
         let mut failed = None;
         for leaf in Leaf::ALL {
             let authority = self.authorities.get(leaf.authority());
             let live = self.live(leaf);
-            if !leaf::is_due(live.not_after(), authority.not_after, &self.clock) {
+            if !is_wanted(leaf) {
                 continue;
             }
             let wanted = leaf.wanted(&self.identity);

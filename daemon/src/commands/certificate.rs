@@ -1,0 +1,225 @@
+//! `skerry certificate check|rotate`: how long the certificates of this node are good, and new ones
+//! while its server runs.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use skerry_pki::{Clock, Inspected, inspect};
+use skerry_token::time::rfc3339;
+
+use crate::admin::Client;
+use crate::config::Settings;
+use crate::expiry::days_left;
+use crate::renewal;
+
+const USAGE: &str = "\
+usage:
+  skerry certificate check [-o text|table|json] [flags]   what the certificates of this node say
+  skerry certificate rotate [--service NAME,...] [flags]  new ones, while the server runs:
+                                      admin, api-server, auth-proxy, etcd; all where none is named
+
+The server renews its certificates by itself once a third of their life is left.
+The flags are those of `skerry server`; --data-dir and --node-ip say which server is meant.
+";
+
+/// Fewer days than these are worth a warning: a leaf is renewed before that.
+const WARN_DAYS: f64 = 90.0;
+
+/// Runs the command that the words ask for.
+pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        return print(USAGE);
+    }
+    match words.split_first() {
+        Some((command, rest)) if command == "check" => {
+            let (output, flags) = taken(rest, &["--output", "-o"])?;
+            let settings = Settings::load(&flags, std::env::vars()).context("configuration")?;
+            check(&settings, output.as_deref().unwrap_or("text"))
+        }
+        Some((command, rest)) if command == "rotate" => {
+            let (services, flags) = taken(rest, &["--service", "-s"])?;
+            let settings = Settings::load(&flags, std::env::vars()).context("configuration")?;
+            rotate(&settings, services.as_deref())
+        }
+        Some((command, _)) if command == "rotate-ca" => bail!(
+            "certificate rotate-ca is not there yet: the authorities of a cluster are good for ten \
+             years from its first start, and cannot be changed while it runs"
+        ),
+        Some((other, _)) => bail!("certificate has no command '{other}'\n{USAGE}"),
+        None => bail!("certificate wants a command\n{USAGE}"),
+    }
+}
+
+/// The value of a flag of the command's own, and the other words.
+fn taken(words: &[String], names: &[&str]) -> anyhow::Result<(Option<String>, Vec<String>)> {
+    let (mut found, mut rest) = (None, Vec::new());
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (word.as_str(), None),
+        };
+        if names.contains(&name) {
+            let value = value.or_else(|| words.next().cloned());
+            found = Some(value.with_context(|| format!("{name} wants a value"))?);
+        } else {
+            rest.push(word.clone());
+        }
+    }
+    Ok((found, rest))
+}
+
+fn check(settings: &Settings, output: &str) -> anyhow::Result<()> {
+    let found = inspect(&settings.data_dir)?;
+    if found.is_empty() {
+        bail!(
+            "{}: this is not the data directory of a server that has run; give its --data-dir",
+            settings.data_dir.display()
+        );
+    }
+    let now = Clock::system().now();
+    print(&match output {
+        "text" => text(&found, now),
+        "table" => table(&found, now),
+        "json" => {
+            let rows = found.iter().map(|found| as_json(found, now));
+            format!("{}\n", Value::from_iter(rows))
+        }
+        other => bail!("--output: {other:?} is none of text, table, json"),
+    })
+}
+
+fn status(found: &Inspected, now: u64) -> &'static str {
+    match days_left(found.not_after, now) {
+        ..=0.0 => "EXPIRED",
+        days if days < WARN_DAYS => "WARNING",
+        _ => "OK",
+    }
+}
+
+fn end(found: &Inspected) -> String {
+    rfc3339(i64::try_from(found.not_after).unwrap_or(i64::MAX))
+}
+
+fn text(found: &[Inspected], now: u64) -> String {
+    let mut text = String::new();
+    for found in found {
+        let (file, subject, end) = (&found.file, &found.subject, end(found));
+        let days = days_left(found.not_after, now);
+        let _ = match status(found, now) {
+            "EXPIRED" => writeln!(text, "{file}: certificate {subject} expired at {end}"),
+            "WARNING" => writeln!(
+                text,
+                "{file}: certificate {subject} will expire within {WARN_DAYS:.0} days at {end}"
+            ),
+            _ => writeln!(
+                text,
+                "{file}: certificate {subject} is ok, expires at {end}, {days:.0} days left"
+            ),
+        };
+    }
+    text
+}
+
+fn table(found: &[Inspected], now: u64) -> String {
+    let mut lines = vec![
+        [
+            "FILENAME",
+            "SUBJECT",
+            "USAGES",
+            "EXPIRES",
+            "RESIDUAL TIME",
+            "STATUS",
+        ]
+        .map(str::to_owned),
+    ];
+    for found in found {
+        lines.push([
+            found.file.clone(),
+            found.subject.clone(),
+            found.usages.join(","),
+            end(found),
+            format!("{:.0}d", days_left(found.not_after, now)),
+            status(found, now).to_owned(),
+        ]);
+    }
+    let width = |column: usize| {
+        let widths = lines.iter().map(|line| line[column].chars().count());
+        widths.max().unwrap_or(0) + 3
+    };
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let mut text = String::new();
+    for line in &lines {
+        for (cell, width) in line.iter().zip(&widths).take(5) {
+            let _ = write!(text, "{cell:<width$}");
+        }
+        let _ = writeln!(text, "{}", line[5]);
+    }
+    text
+}
+
+fn as_json(found: &Inspected, now: u64) -> Value {
+    json!({
+        "filename": found.file,
+        "subject": found.subject,
+        "usages": found.usages,
+        "expiryTime": end(found),
+        "residualDays": days_left(found.not_after, now),
+        "status": status(found, now),
+    })
+}
+
+fn rotate(settings: &Settings, services: Option<&str>) -> anyhow::Result<()> {
+    let services: Option<Vec<&str>> = services.map(|names| names.split(',').collect());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let client = Client::of(settings)?;
+    let path = format!("/v1-skerry/admin/{}", renewal::ROUTE);
+    let answer = runtime.block_on(client.post(&path, &json!({"services": services})))?;
+    let mut said = String::from("these certificates are new, and in use:\n");
+    for file in answer["files"].as_array().map_or(&[][..], Vec::as_slice) {
+        let _ = writeln!(said, "  tls/{}", file.as_str().unwrap_or_default());
+    }
+    print(&said)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_soon_or_has_ended_is_said() {
+        let of = |file: &str, days: u64| Inspected {
+            file: file.into(),
+            subject: "CN=a".into(),
+            usages: vec!["ClientAuth"],
+            not_after: days * 86_400,
+        };
+        let found = [of("a.crt", 300), of("b.crt", 150), of("c.crt", 90)];
+        let text = text(&found, 100 * 86_400);
+        assert_eq!(
+            text,
+            "a.crt: certificate CN=a is ok, expires at 1970-10-28T00:00:00Z, 200 days left\n\
+             b.crt: certificate CN=a will expire within 90 days at 1970-05-31T00:00:00Z\n\
+             c.crt: certificate CN=a expired at 1970-04-01T00:00:00Z\n"
+        );
+        let table = table(&found, 100 * 86_400);
+        assert!(
+            table
+                .lines()
+                .nth(3)
+                .unwrap()
+                .ends_with("-10d            EXPIRED"),
+            "{table}"
+        );
+    }
+}
