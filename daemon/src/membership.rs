@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use skerry_consensus::{Handle, Member, Start};
-use skerry_pki::{CaHash, Clock, Pki, Token, TokenFile};
+use skerry_pki::{CaHash, Clock, Pki, Token, TokenFile, TokenFileError};
 use skerry_supervisor::{Me, ServerUrl};
 
 use crate::config::Settings;
@@ -19,6 +19,8 @@ pub(crate) struct Membership {
     pub(crate) start: Start,
     pub(crate) pki: Arc<Pki>,
     pub(crate) token: Token,
+    /// The token given, where it is not the one that this member knows.
+    pub(crate) claimed: Option<Token>,
 }
 
 impl Membership {
@@ -73,7 +75,14 @@ pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership>
         Stage::Joining => Start::Join,
         Stage::Member => Start::Restart,
     };
-    let token = TokenFile::of(data_dir).load_or_create(given.as_ref(), pki.ca_hash())?;
+    let file = TokenFile::of(data_dir);
+    let (token, claimed) = match file.load_or_create(given.as_ref(), pki.ca_hash()) {
+        // It may have been rotated while this member was down: the store knows.
+        Err(TokenFileError::Differs { .. }) if start == Start::Restart => {
+            (file.load_or_create(None, pki.ca_hash())?, given)
+        }
+        token => (token?, None),
+    };
     let member = Member {
         name: settings.node_name.clone(),
         peer_urls: vec![settings.peer_url()],
@@ -85,6 +94,7 @@ pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership>
         start,
         pki: Arc::new(pki),
         token,
+        claimed,
     })
 }
 

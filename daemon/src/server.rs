@@ -88,6 +88,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let outcome = tokio::select! {
         () = stopping => Ok(()),
         fatal = failure(&handle) => Err(anyhow::anyhow!(fatal)),
+        Err(error) = server_token::prove(&serving.supervisor, &handle, &settings.data_dir, member.claimed.as_ref()) => Err(error),
         Err(error) = member.settle(&settings.data_dir, &handle) => Err(error),
         // The rest goes on for as long as the server runs.
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),

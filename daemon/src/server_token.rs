@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::json;
 use skerry_consensus::Handle;
-use skerry_pki::{Password, TokenFile};
+use skerry_pki::{Password, Token, TokenFile, TokenFileError};
 use skerry_supervisor::Supervisor;
 
 use crate::admin::{Refused, Routes};
@@ -53,6 +53,32 @@ pub(crate) async fn follow(supervisor: &Supervisor<Handle>, data_dir: &Path) {
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Waits for a quorum to say whether a token that this member did not know is the one in force: it
+/// is, where it was rotated while this member was down. Otherwise the settings are wrong.
+pub(crate) async fn prove(
+    supervisor: &Supervisor<Handle>,
+    handle: &Handle,
+    data_dir: &Path,
+    claimed: Option<&Token>,
+) -> anyhow::Result<()> {
+    let Some(claimed) = claimed else {
+        return Ok(());
+    };
+    while handle.linearize().await.is_err() {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+    supervisor.refresh().await?;
+    let in_force = supervisor.token();
+    let given = claimed.password().expose().as_bytes();
+    match in_force.password().matches(given) {
+        true => Ok(()),
+        false => {
+            let path = TokenFile::of(data_dir).path().to_owned();
+            Err(TokenFileError::Differs { path }.into())
+        }
     }
 }
 

@@ -76,3 +76,21 @@ async fn a_rotated_token_lets_in_at_every_member_and_the_old_one_at_none() {
     cluster.wait_voters(4).await.unwrap();
     holds(&cluster.members[3], "::server:another-one");
 }
+
+#[tokio::test]
+async fn a_member_that_was_down_starts_with_the_new_token_given_and_not_with_a_wrong_one() {
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    cluster.members[2].kill().unwrap();
+    let server = server_of(&cluster.members[0]);
+    let words = ["token", "rotate", "--new-token=another-one"].into_iter();
+    let words: Vec<&str> = words.chain(server.iter().map(String::as_str)).collect();
+    run(&words, &[]).unwrap().succeeded();
+    with_flag(&mut cluster.members[2], "token", "wrong");
+    last_words(&mut cluster.members[2])
+        .unwrap()
+        .refused(&["the token given is not the token of this cluster"]);
+    with_flag(&mut cluster.members[2], "token", "another-one");
+    cluster.restart(2).await.unwrap();
+    holds(&cluster.members[2], "::server:another-one");
+    cluster.wait_all_ready().await.unwrap();
+}
