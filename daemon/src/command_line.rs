@@ -17,6 +17,8 @@ usage:
   skerry member list|remove [flags]   the members of the cluster
   skerry status [flags]               who leads, and how far this server has come
   skerry token COMMAND [flags]        bootstrap tokens and the tokens of users
+  skerry secrets-encrypt status|enable|disable|rotate-keys|reencrypt [flags]
+                                      encryption of Secrets in the datastore
   skerry --version
   skerry server --help
 ";
@@ -38,6 +40,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         "certificate" => commands::certificate::run(rest),
         "member" => commands::member::run(rest),
         "token" => commands::token::run(rest),
+        "secrets-encrypt" => commands::secrets_encrypt::run(rest),
         "status" => commands::status::run(rest),
         other => bail!("unknown command '{other}'\n{USAGE}"),
     }

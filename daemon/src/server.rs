@@ -210,6 +210,7 @@ fn start_serving(
             audit: settings.audit.as_ref().map(start_audit).transpose()?,
             guards_owners: settings.guards_owners,
             more_metrics: crate::gauges::write,
+            encrypted: settings.encrypted.clone(),
             outgoing: Some(Arc::new(crate::outgoing::Calls(Arc::clone(&member.pki)))),
             signer: Some(Arc::new(crate::certificates::Certificates(Arc::clone(
                 &member.pki,
@@ -222,6 +223,10 @@ fn start_serving(
     let admin = server_token::routes(routes(handle, &manifests), &supervisor);
     let (admin, orders) = renewal::routes(admin);
     let local = api.as_ref().map(|api| api.local("certificates"));
+    let admin = match &api {
+        Some(api) => commands::secrets_encrypt::routes(admin, &api.encryption()),
+        None => admin,
+    };
     let mut tasks = tokio::task::JoinSet::new();
     if let Some(api) = &api {
         let local = api.local("deploy");

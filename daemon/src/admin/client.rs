@@ -56,7 +56,6 @@ impl Client {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    #[expect(dead_code, reason = "commands that change something are still to come")]
     pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.ask(Method::PUT, path, Some(body)).await
     }

@@ -5,5 +5,6 @@
 mod bootstrap_token;
 pub(crate) mod certificate;
 pub(crate) mod member;
+pub(crate) mod secrets_encrypt;
 pub(crate) mod status;
 pub(crate) mod token;

@@ -93,6 +93,14 @@ pub(crate) const KEYS: &[Key] = &[
         "secret shared by the servers: a password, or K10<hash>::server:<password> [generated]",
     ),
     text("token-file", "file that holds the token"),
+    switch(
+        "secrets-encryption",
+        "encrypt Secrets in the datastore, from the cluster's start",
+    ),
+    list(
+        "secrets-encryption-resources",
+        "what --secrets-encryption encrypts: plurals, with their group [secrets]",
+    ),
     list(
         "server",
         "URL of a server to join, such as https://host:6443; several are tried in turn",

@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) audit: Option<AuditSettings>,
     /// Whether naming owners takes more than writing the object.
     pub(crate) guards_owners: bool,
+    /// Resources that a new cluster encrypts in the datastore; none: it does not.
+    pub(crate) encrypted: Vec<String>,
     pub(crate) debug: bool,
 }
 
@@ -186,6 +188,7 @@ impl Settings {
                 .unwrap_or(0o600),
             disable_apiserver: given.switch("disable-apiserver")?,
             disable: given.list("disable"),
+            encrypted: given.encrypted()?,
             quota_bytes: given
                 .parsed("quota-backend-bytes", parse::bytes)?
                 // As etcd has it, 0 asks for the default.
@@ -343,6 +346,16 @@ impl Given {
             }
         }
         Ok(())
+    }
+
+    /// What a new cluster encrypts in the datastore.
+    fn encrypted(&self) -> Result<Vec<String>, ConfigError> {
+        let resources = self.list("secrets-encryption-resources");
+        Ok(match self.switch("secrets-encryption")? {
+            true if resources.is_empty() => vec!["secrets".to_owned()],
+            true => resources,
+            false => Vec::new(),
+        })
     }
 
     /// Endpoints that are members of this cluster mean the embedded datastore.

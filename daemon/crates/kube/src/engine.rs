@@ -46,6 +46,8 @@ pub(crate) struct Engine {
     pub(crate) extensions: aggregate::Table,
     /// Whether naming owners takes more than writing the object.
     pub(crate) guards_owners: bool,
+    /// What a new cluster encrypts.
+    pub(crate) encrypted: Vec<String>,
     /// The addresses of Services.
     pub(crate) services: ServiceNetwork,
     /// The ports on nodes that Services may have.
@@ -101,6 +103,7 @@ impl Engine {
             outgoing: options.outgoing.clone(),
             extensions: aggregate::Table::default(),
             guards_owners: options.guards_owners,
+            encrypted: options.encrypted.clone(),
             services: options.services,
             node_ports: options.node_ports,
             api_port: options.port,

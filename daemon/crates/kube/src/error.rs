@@ -309,6 +309,7 @@ impl From<StorageError> for ApiError {
                 tracing::error!(%error, "the state cannot be read");
                 ApiError::internal(error)
             }
+            StorageError::Sealed(error) => ApiError::internal(error),
             StorageError::Unexpected(what) => ApiError::internal(what),
         }
     }

@@ -114,7 +114,7 @@ mod tests {
         store.set_leadership(leadership);
         let health = Health::default();
         let options = crate::server_test::options(health.clone());
-        let storage = Storage::new(Arc::clone(&store) as _);
+        let storage = Storage::new(Arc::clone(&store) as _, None);
         let engine = Engine::new(storage, skerry_schema::built_in(), None, &options);
         add(&engine, &health);
         (store, engine, health)

@@ -56,6 +56,16 @@ pub const POLICY_FAILURES_MAX: usize = 50;
 /// Bytes of an answer that the server gives itself.
 pub const LOCAL_ANSWER_BYTES_MAX: usize = 4 << 20;
 
+/// Keys of secrets encryption: those that seal, that may still be needed to open, and one to spare.
+pub const KEYRING_KEYS_MAX: usize = 8;
+
+/// From the last object that was encrypted anew until it is believed that none is left: what other
+/// servers were writing meanwhile has arrived by then.
+pub const REENCRYPTION_QUIET_TIME: Duration = Duration::from_secs(5);
+
+/// Resources that are encrypted.
+pub const ENCRYPTED_RESOURCES_MAX: usize = 64;
+
 /// Objects of one file that the server applies by itself.
 pub const MANIFEST_OBJECTS_MAX: usize = 5000;
 

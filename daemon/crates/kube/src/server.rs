@@ -35,8 +35,8 @@ use crate::storage::{Datastore, Storage};
 use crate::tokens::{ServiceKeyError, Tokens};
 use crate::verbs::connect::is_connect;
 use crate::{
-    aggregate, controllers, decode, flow, health, openapi, policies, registry, roles, user,
-    user_tokens, webhooks,
+    aggregate, controllers, decode, encryption, flow, health, openapi, policies, registry, roles,
+    user, user_tokens, webhooks,
 };
 
 /// What can be set.
@@ -56,6 +56,8 @@ pub struct Options {
     pub signer: Option<Arc<dyn Signer>>,
     /// Who this server is towards others; nobody is called without it.
     pub outgoing: Option<Arc<dyn Outgoing>>,
+    /// Resources that a new cluster encrypts from its start: `secrets`, `widgets.example.com`.
+    pub encrypted: Vec<String>,
     /// Whether the admission plugin OwnerReferencesPermissionEnforcement runs.
     pub guards_owners: bool,
     /// Certificates, as PEM, that this server's own is verified with.
@@ -90,7 +92,7 @@ impl Api {
     /// # Errors
     /// The key of service account tokens is none.
     pub fn start(datastore: Arc<dyn Datastore>, options: Options) -> Result<Api, ServiceKeyError> {
-        let storage = Storage::new(datastore);
+        let storage = Storage::new(datastore, options.service_key.as_deref());
         let tokens = options
             .service_key
             .as_deref()
@@ -100,6 +102,7 @@ impl Api {
         health::add(&engine, &options.health);
         let metrics = Arc::clone(&engine.metrics);
         let memory_budget = options.memory_budget;
+        tokio::spawn(encryption::follow(Arc::clone(&engine)));
         tokio::spawn(controllers::run(Arc::clone(&engine)));
         tokio::spawn(roles::follow(Arc::clone(&engine)));
         tokio::spawn(aggregate::run(Arc::clone(&engine)));
@@ -118,6 +121,10 @@ impl Api {
     /// What answers.
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn shared_engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.0.engine)
     }
 
     /// Answers one request.

@@ -47,6 +47,7 @@ pub(crate) fn options(health: skerry_health::Health) -> Options {
         audit: None,
         more_metrics: |_| {},
         guards_owners: false,
+        encrypted: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod bootstrap;
 mod bootstrap_tokens;
 mod certificates;
 mod definitions;
+mod encryption;
 mod endpoints;
 mod flow;
 mod garbage;
@@ -68,6 +69,7 @@ async fn lead(engine: &Engine) {
     tokio::join!(
         accounts::run(engine),
         crate::aggregate::lead(engine),
+        encryption::run(engine),
         endpoints::run(engine),
         flow::run(engine),
         bootstrap_tokens::run(engine),

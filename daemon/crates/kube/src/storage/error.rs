@@ -1,5 +1,6 @@
 //! Why the store did not do what the engine asked.
 
+use super::SealError;
 use skerry_consensus::{ProposeError, ReadError};
 use skerry_store::{ApplyError, QueryError, StoreError};
 
@@ -36,6 +37,9 @@ pub(crate) enum StorageError {
     /// The state cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A value cannot be encrypted or decrypted.
+    #[error(transparent)]
+    Sealed(#[from] SealError),
     /// A refusal or an answer that the engine never provokes.
     #[error("unexpected: {0}")]
     Unexpected(String),

@@ -3,17 +3,20 @@
 //! Lets go of its view of the store now and then, so that a slow reader does not hold the space of
 //! what is overwritten meanwhile. Invariant: memory does not grow with the range.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use skerry_store::{KeyRange, RangeChunks, Reader};
 
-use super::{StorageError, Stored};
+use super::{StorageError, Stored, Vault};
 use crate::limits::{LIST_CHUNK_BYTES, LIST_VIEW_TIME_MAX};
 
 /// See the module.
 pub(crate) struct Listing {
     reader: Reader,
+    /// None: what is kept is returned as it is.
+    vault: Option<Arc<Vault>>,
     chunks: RangeChunks,
     since: Instant,
     rest: KeyRange,
@@ -23,6 +26,7 @@ pub(crate) struct Listing {
 impl Listing {
     pub(super) fn new(
         reader: Reader,
+        vault: Option<Arc<Vault>>,
         keys: KeyRange,
         revision: i64,
     ) -> Result<Listing, StorageError> {
@@ -31,6 +35,7 @@ impl Listing {
         let chunks = chunks.map_err(|error| StorageError::at(revision, error))?;
         Ok(Listing {
             reader,
+            vault,
             revision: chunks.revision(),
             chunks,
             since: Instant::now(),
@@ -60,7 +65,11 @@ impl Listing {
         if let Some(last) = kvs.last() {
             self.rest = after(&last.key, &self.rest);
         }
-        Ok(kvs.into_iter().map(Stored::from).collect())
+        let kvs = kvs.into_iter();
+        match &self.vault {
+            Some(vault) => kvs.map(|kv| vault.open(kv)).collect(),
+            None => Ok(kvs.map(Stored::from).collect()),
+        }
     }
 }
 

@@ -6,9 +6,11 @@
 mod datastore;
 mod error;
 mod hub;
+pub(crate) mod keyring;
 mod list;
 #[cfg(test)]
 pub(crate) mod local;
+mod vault;
 mod watch;
 
 use std::net::IpAddr;
@@ -26,7 +28,9 @@ use skerry_store::{KeyRange, Reply, View, quota};
 pub use datastore::{Datastore, Leadership, Pending};
 pub(crate) use error::StorageError;
 pub(crate) use hub::Hub;
+use keyring::{Contents, SealError};
 pub(crate) use list::Listing;
+pub(crate) use vault::{Known, PLACE as KEYRING, Vault};
 pub(crate) use watch::{Batch, Change, Cursor};
 
 use crate::limits::{ELECTION_TIME_MAX, LINEARIZE_TIME_MAX};
@@ -98,18 +102,22 @@ pub(crate) enum Freshness {
 pub(crate) struct Storage {
     datastore: Arc<dyn Datastore>,
     hub: Arc<Hub>,
+    vault: Arc<Vault>,
     /// Since when nobody leads, as far as somebody has looked.
     leaderless: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Storage {
     /// Needs a runtime: what watchers are told comes from a task.
-    pub(crate) fn new(datastore: Arc<dyn Datastore>) -> Storage {
+    /// What is encrypted is opened with what the servers' common key opens.
+    pub(crate) fn new(datastore: Arc<dyn Datastore>, service_key: Option<&str>) -> Storage {
         let hub = Hub::new(datastore.reader());
+        let vault = Vault::new(datastore.reader(), service_key);
         tokio::spawn(Arc::clone(&hub).run());
         Storage {
             datastore,
             hub,
+            vault,
             leaderless: Arc::default(),
         }
     }
@@ -173,12 +181,41 @@ impl Storage {
     }
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<Stored>, StorageError> {
-        Ok(self.view()?.get(key.as_bytes())?.map(Stored::from))
+        let found = self.view()?.get(key.as_bytes())?;
+        found.map(|found| self.vault.open(found)).transpose()
     }
 
     /// The keys below a prefix, in order, at a revision (0: the newest).
     pub(crate) fn list(&self, keys: KeyRange, revision: i64) -> Result<Listing, StorageError> {
-        Listing::new(self.datastore.reader(), keys, revision)
+        let vault = Some(Arc::clone(&self.vault));
+        Listing::new(self.datastore.reader(), vault, keys, revision)
+    }
+
+    /// As [`Storage::list`], of what is kept as it is kept: encrypted where it is.
+    pub(crate) fn list_kept(&self, keys: KeyRange) -> Result<Listing, StorageError> {
+        Listing::new(self.datastore.reader(), None, keys, 0)
+    }
+
+    /// Seals and opens what is kept.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// As it was written, what was listed as it is kept.
+    pub(crate) fn opened(&self, stored: Stored) -> Result<Stored, StorageError> {
+        self.vault.open(stored)
+    }
+
+    /// Writes the keyring, which was at `expected`.
+    pub(crate) async fn write_keyring(
+        &self,
+        expected: i64,
+        contents: &Contents,
+    ) -> Result<Outcome, StorageError> {
+        let closed = self.vault.closed(contents)?;
+        let outcome = self.write(KEYRING, expected, Write::Put(closed, 0)).await;
+        self.vault.refresh()?;
+        outcome
     }
 
     /// How many keys a range holds at a revision (0: the newest).
@@ -203,7 +240,8 @@ impl Storage {
 
     /// Changes below a range from a revision on.
     pub(crate) fn watch(&self, keys: KeyRange, from: i64) -> Result<Cursor, StorageError> {
-        Cursor::new(&self.hub, self.datastore.reader(), keys, from)
+        let vault = Arc::clone(&self.vault);
+        Cursor::new(&self.hub, vault, self.datastore.reader(), keys, from)
     }
 
     /// Writes a key that is at `expected` (0: that is not there).
@@ -228,12 +266,17 @@ impl Storage {
             return Err(self.no_quorum());
         }
         let key = Bytes::copy_from_slice(key.as_bytes());
+        let write = match write {
+            Write::Put(value, lease) => Write::Put(self.vault.seal(&key, value)?, lease),
+            Write::Delete => Write::Delete,
+        };
         let mut txn = compare_and_write(key, expected, write);
         for Along { key, expected, put } in along {
             let key = Bytes::from(key);
             match put {
                 None => txn.compare.push(unchanged(key, expected)),
                 Some((value, lease)) => {
+                    let value = self.vault.seal(&key, value)?;
                     let put = compare_and_write(key, expected, Write::Put(value, lease));
                     txn.compare.extend(put.compare);
                     txn.success.extend(put.success);

@@ -12,7 +12,7 @@ use skerry_proto::mvccpb::event::EventType;
 use skerry_store::{ApplyError, KeyRange, QueryError, Reader, Revision, Since};
 
 use super::hub::{Hub, Place};
-use super::{StorageError, Stored};
+use super::{StorageError, Stored, Vault};
 use crate::limits::{WATCH_BATCH_BYTES, WATCH_HISTORY_BYTES, WATCH_REVISIONS_MAX};
 
 /// A change of one key.
@@ -38,6 +38,7 @@ impl Change {
 pub(crate) struct Cursor {
     place: Place,
     reader: Reader,
+    vault: Arc<Vault>,
     range: KeyRange,
     /// The first revision it has not read.
     next: i64,
@@ -48,6 +49,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(super) fn new(
         hub: &Arc<Hub>,
+        vault: Arc<Vault>,
         reader: Reader,
         range: KeyRange,
         from: i64,
@@ -62,6 +64,7 @@ impl Cursor {
         Ok(Cursor {
             place,
             reader,
+            vault,
             range,
             next: from,
             behind: false,
@@ -70,7 +73,7 @@ impl Cursor {
 
     /// The changes that come next; empty where there only seemed to be some.
     pub(crate) async fn next(&mut self) -> Result<Vec<Change>, StorageError> {
-        Ok(self.next_batch().await?.changes())
+        self.next_batch().await?.changes()
     }
 
     /// As [`Cursor::next`], before it is looked at.
@@ -94,7 +97,8 @@ impl Cursor {
     /// forgotten: then the position is lost, for nobody can say what the change means.
     pub(crate) fn before(&self, change: &Change) -> Result<Option<Stored>, StorageError> {
         let view = self.reader.view()?;
-        let before = view.prev_kv(&change.event)?.map(Stored::from);
+        let before = view.prev_kv(&change.event)?;
+        let before = before.map(|before| self.vault.open(before)).transpose()?;
         if before.is_none() && change.revision <= view.compact_revision() {
             return Err(StorageError::Compacted(change.revision));
         }
@@ -144,6 +148,7 @@ impl Cursor {
             from,
             next: self.next,
             range: self.range.clone(),
+            vault: Arc::clone(&self.vault),
             revisions,
         })
     }
@@ -154,12 +159,13 @@ pub(crate) struct Batch {
     pub(crate) from: i64,
     pub(crate) next: i64,
     pub(crate) range: KeyRange,
+    vault: Arc<Vault>,
     /// With events of other ranges among them.
     revisions: Vec<Arc<Revision>>,
 }
 
 impl Batch {
-    pub(crate) fn changes(&self) -> Vec<Change> {
+    pub(crate) fn changes(&self) -> Result<Vec<Change>, StorageError> {
         let mut changes = Vec::new();
         for event in self.revisions.iter().flat_map(|one| &one.events) {
             let Some(kv) = &event.kv else {
@@ -172,10 +178,13 @@ impl Batch {
             changes.push(Change {
                 key: kv.key.clone(),
                 revision: kv.mod_revision,
-                now: (!deleted).then(|| Stored::from(kv.clone())),
+                now: match deleted {
+                    true => None,
+                    false => Some(self.vault.open(kv.clone())?),
+                },
                 event: event.clone(),
             });
         }
-        changes
+        Ok(changes)
     }
 }

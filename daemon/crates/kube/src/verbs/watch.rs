@@ -265,7 +265,7 @@ impl Watching {
             return Ok(run.bytes);
         }
         let mut frames = Vec::new();
-        for change in &batch.changes() {
+        for change in &batch.changes()? {
             let only = KeyRange::Key(change.key.clone());
             let key = self.shared_key(change.revision, change.revision + 1, &only);
             if let Some(frame) = key.as_ref().and_then(|key| self.engine.frames.get(key)) {
