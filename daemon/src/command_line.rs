@@ -19,6 +19,7 @@ usage:
   skerry token COMMAND [flags]        bootstrap tokens and the tokens of users
   skerry secrets-encrypt status|enable|disable|rotate-keys|reencrypt [flags]
                                       encryption of Secrets in the datastore
+  skerry doctor [flags]               what is wrong, with the server running or not
   skerry --version
   skerry server --help
 ";
@@ -38,6 +39,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
             crate::server::run(settings)
         }
         "certificate" => commands::certificate::run(rest),
+        "doctor" => commands::doctor::run(rest),
         "member" => commands::member::run(rest),
         "token" => commands::token::run(rest),
         "secrets-encrypt" => commands::secrets_encrypt::run(rest),

@@ -35,7 +35,6 @@ pub(crate) fn set(gauge: &Gauge, labels: &[(&'static str, &str)], value: f64) {
 }
 
 /// Forgets all values of a gauge: before those are set that are still there.
-#[expect(dead_code, reason = "peers come and go, and are not measured yet")]
 pub(crate) fn clear(gauge: &Gauge) {
     with(|gauges| _ = gauges.0.remove(gauge.name));
 }

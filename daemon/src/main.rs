@@ -9,6 +9,7 @@ mod command_line;
 mod commands;
 mod config;
 mod data_dir;
+mod doctor;
 mod expiry;
 mod farewell;
 mod gauges;

@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::Routes;
 use crate::config::{AuditSettings, Settings};
+use crate::doctor::round::Rounds;
 use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
 use crate::renewal::{Orders, Renewal};
@@ -223,11 +224,25 @@ fn start_serving(
     let admin = server_token::routes(routes(handle, &manifests), &supervisor);
     let (admin, orders) = renewal::routes(admin);
     let local = api.as_ref().map(|api| api.local("certificates"));
+    let admin = commands::doctor::routes(admin, handle);
     let admin = match &api {
         Some(api) => commands::secrets_encrypt::routes(admin, &api.encryption()),
         None => admin,
     };
     let mut tasks = tokio::task::JoinSet::new();
+    match Rounds::of(settings, api.as_ref().map(|api| api.local("skerry"))) {
+        Ok(rounds) => {
+            let looking = rounds.run(handle.clone());
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = looking => {}
+                    () = stop.requested() => {}
+                }
+            });
+        }
+        Err(error) => tracing::warn!(%error, "peers and the disk are not looked at"),
+    }
     if let Some(api) = &api {
         let local = api.local("deploy");
         let applying = Manifests::of(settings, local, manifests).run();

@@ -48,6 +48,14 @@ impl Client {
         })
     }
 
+    /// To another server of the cluster: it takes the same certificate.
+    pub(crate) fn to(&self, address: SocketAddr) -> Client {
+        Client {
+            address,
+            tls: Arc::clone(&self.tls),
+        }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.ask(Method::GET, path, None).await
     }

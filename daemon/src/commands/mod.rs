@@ -4,6 +4,7 @@
 
 mod bootstrap_token;
 pub(crate) mod certificate;
+pub(crate) mod doctor;
 pub(crate) mod member;
 pub(crate) mod secrets_encrypt;
 pub(crate) mod status;
