@@ -54,19 +54,10 @@ fn is_separator(line: &str) -> bool {
 fn take(document: &str, line: usize, objects: &mut Vec<Value>) -> Result<(), ManifestError> {
     let wrong = |reason: String| ManifestError::Document { line, reason };
     let content = document.trim_start_matches("---").trim_start();
-    let media_type = match content.starts_with('{') {
-        true => "application/json",
-        false => "application/yaml",
-    };
-    let text = match media_type {
-        "application/json" => content,
-        _ => document,
-    };
-    let decoded = decode(media_type, text.as_bytes());
-    let decoded = match decoded {
-        // A flow mapping of YAML begins as JSON does.
-        Err(_) if media_type == "application/json" => decode("application/yaml", text.as_bytes()),
-        decoded => decoded,
+    // As upstream reads it: a document that begins as JSON does is JSON.
+    let decoded = match content.starts_with('{') {
+        true => decode("application/json", content.as_bytes()),
+        false => decode("application/yaml", document.as_bytes()),
     };
     let value = decoded.map_err(|error| wrong(error.message))?.value;
     if value.is_null() {
@@ -132,7 +123,7 @@ mod tests {
             data:\n  b: |\n    x\n    ---\n--- # another\n{\"apiVersion\": \"v1\", \"kind\": \"Secret\",\n \
             \"metadata\": {\"name\": \"b\"}}\n---\nkind: List\napiVersion: v1\nitems:\n\
             - {apiVersion: v1, kind: Pod, metadata: {name: c}}\n---\n\
-            {apiVersion: v1, kind: PodList, items: [{metadata: {name: d}}]}\n";
+            kind: PodList\napiVersion: v1\nitems: [{metadata: {name: d}}]\n";
         assert_eq!(names(text), ["ConfigMap a", "Secret b", "Pod c", "Pod d"]);
         assert_eq!(names("  \n# only words\n"), [""; 0]);
     }
@@ -156,7 +147,7 @@ mod tests {
             assert_eq!(*at, line, "{error}");
             assert!(reason.contains(why), "{error}");
         }
-        let many = "---\n{apiVersion: v1, kind: Pod, metadata: {name: c}}\n";
+        let many = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: c}\n";
         let many = many.repeat(MANIFEST_OBJECTS_MAX + 1);
         assert_eq!(manifest(&many), Err(ManifestError::TooMany));
     }
