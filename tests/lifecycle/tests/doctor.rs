@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use skerry_tests_harness::{Addresses, Cluster, Kind, Options, Signal, eventually};
+use skerry_tests_harness::proto::etcdserverpb as pb;
+use skerry_tests_harness::{
+    Addresses, Cluster, Kind, Options, Signal, eventually, eventually_async,
+};
 use skerry_tests_lifecycle::{Ran, brisk, run, server_of};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -55,6 +58,10 @@ async fn it_names_each_port_that_cannot_be_reached_and_why_also_with_its_own_ser
         well.said
     );
 
+    eprintln!(
+        "{}",
+        std::fs::read_to_string(&cluster.members[1].log).unwrap()
+    );
     // One is gone, one does not answer.
     let gone = cluster.members[2].client_address.ip();
     cluster.members[2].kill().unwrap();
@@ -84,4 +91,42 @@ async fn it_names_each_port_that_cannot_be_reached_and_why_also_with_its_own_ser
     has(&ill, "BAD  peer m3", &["another cluster"]);
     has(&ill, "ok   peer m2", &["reached on 6443"]);
     drop(stranger);
+}
+
+#[tokio::test]
+async fn when_leaders_change_often_the_log_names_the_likely_cause_with_numbers() {
+    let cluster = Cluster::start(Kind::Skerry, 2, &brisk()).await.unwrap();
+    let told = |member: usize| {
+        let log = std::fs::read_to_string(&cluster.members[member].log).unwrap();
+        let mut lines = log.lines();
+        let line = lines.find(|line| line.contains("times in ten minutes: "));
+        line.map(str::to_owned)
+    };
+    let until = std::time::Instant::now() + DEADLINE;
+    let line = loop {
+        assert!(std::time::Instant::now() < until, "nothing is said");
+        if let Some(line) = told(0) {
+            break line;
+        }
+        let leader = cluster.leader().await.unwrap();
+        let mut of_leader = cluster.client(leader).unwrap();
+        let mut other = cluster.client(1 - leader).unwrap();
+        let status = other.maintenance.status(pb::StatusRequest::default()).await;
+        let target = status.unwrap().into_inner().header.unwrap().member_id;
+        let request = pb::MoveLeaderRequest { target_id: target };
+        // It may have changed by itself meanwhile.
+        let _ = of_leader.maintenance.move_leader(request).await;
+        eventually_async("the other leads, or it is said", DEADLINE, || async {
+            let leads = cluster.leader().await?;
+            anyhow::ensure!(leads != leader || told(0).is_some(), "m{} leads", leads + 1);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    };
+    assert!(line.contains("leaders changed "), "{line}");
+    assert!(
+        line.contains("ms at worst; the heartbeat is 100 ms"),
+        "{line}"
+    );
 }

@@ -180,6 +180,11 @@ impl Listening {
     }
 
     fn turned_away(&self, from: IpAddr, why: &TurnedAway) {
+        // A member's certificate, and not a word: somebody looks whether this port can be reached.
+        if let TurnedAway::Greeting(_) = why {
+            tracing::debug!(%from, %why, "a peer did not say who it is");
+            return;
+        }
         if self.refused.borrow_mut().is_new(from) {
             tracing::warn!(%from, %why, "refused a peer; its further attempts are not logged");
         }
