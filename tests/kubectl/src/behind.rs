@@ -30,6 +30,31 @@ pub type Reply = Response<BoxBody<Bytes, Infallible>>;
 /// How a server answers.
 pub type Answering = Arc<dyn Fn(Request<Incoming>) -> Reply + Send + Sync>;
 
+/// How a server answers that has read all of the request first.
+pub type AnsweringWhole = Arc<dyn Fn(Request<Bytes>) -> Reply + Send + Sync>;
+
+/// When a server answers.
+#[derive(Clone)]
+enum Manner {
+    AtOnce(Answering),
+    Whole(AnsweringWhole),
+}
+
+impl Manner {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        match self {
+            Manner::AtOnce(answering) => answering(request),
+            Manner::Whole(answering) => {
+                let (head, body) = request.into_parts();
+                match body.collect().await {
+                    Ok(body) => answering(Request::from_parts(head, body.to_bytes())),
+                    Err(_) => reply(400, "text/plain", "the body is not whole"),
+                }
+            }
+        }
+    }
+}
+
 /// A request that came.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -104,6 +129,20 @@ impl Behind {
     /// Starts one that takes callers of `callers`, an authority's file; on any free port where
     /// `port` is 0.
     pub fn start(port: u16, signed: &Signed, callers: &Path, answering: Answering) -> Behind {
+        Behind::serve(port, signed, callers, Manner::AtOnce(answering))
+    }
+
+    /// As [`Behind::start`], for a server that reads what it is sent.
+    pub fn start_whole(
+        port: u16,
+        signed: &Signed,
+        callers: &Path,
+        answering: AnsweringWhole,
+    ) -> Behind {
+        Behind::serve(port, signed, callers, Manner::Whole(answering))
+    }
+
+    fn serve(port: u16, signed: &Signed, callers: &Path, manner: Manner) -> Behind {
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_file_iter(callers).unwrap() {
             roots.add(root.unwrap()).unwrap();
@@ -134,7 +173,7 @@ impl Behind {
                 let Ok((stream, _)) = listener.accept().await else {
                     return;
                 };
-                let (acceptor, answering) = (acceptor.clone(), Arc::clone(&answering));
+                let (acceptor, manner) = (acceptor.clone(), manner.clone());
                 let heard = Arc::clone(&heard);
                 connections.spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else {
@@ -142,8 +181,8 @@ impl Behind {
                     };
                     let service = service_fn(move |request: Request<Incoming>| {
                         heard.lock().unwrap().push(asked_of(&request));
-                        let answer = answering(request);
-                        async move { Ok::<_, Infallible>(answer) }
+                        let manner = manner.clone();
+                        async move { Ok::<_, Infallible>(manner.answer(request).await) }
                     });
                     let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
                     let stream = TokioIo::new(stream);

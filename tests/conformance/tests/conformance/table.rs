@@ -4,15 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What a line may wait for.
-const WAITS: [&str; 6] = [
-    "kubelet",
-    "scheduler",
-    "controllers",
-    "network",
-    // Until they are served.
-    "policies",
-    "aggregation",
-];
+const WAITS: [&str; 4] = ["kubelet", "scheduler", "controllers", "network"];
 
 /// The tests of a file: what follows a line that makes a function one.
 fn tests_of(file: &Path) -> BTreeSet<String> {
