@@ -12,6 +12,7 @@ mod data_dir;
 mod doctor;
 mod expiry;
 mod farewell;
+mod forming;
 mod gauges;
 mod identity;
 mod kubeconfig;

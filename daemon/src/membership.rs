@@ -6,9 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use skerry_consensus::{Handle, Member, Start};
 use skerry_pki::{CaHash, Clock, Pki, Token, TokenFile, TokenFileError};
-use skerry_supervisor::{Me, ServerUrl};
+use skerry_supervisor::{JoinError, Me, ServerUrl};
+use tokio::net::TcpListener;
 
 use crate::config::Settings;
+use crate::forming::{self, Roster};
 use crate::identity::{Identity, Stage};
 use crate::service_manager;
 
@@ -44,7 +46,12 @@ impl Membership {
 }
 
 /// Finds out which member this is; joins or prepares to form if it is none yet.
-pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership> {
+///
+/// Whoever connects to `api` while this server is of no cluster is told so.
+pub(crate) async fn establish(
+    settings: &Settings,
+    api: &TcpListener,
+) -> anyhow::Result<Membership> {
     let clock = Arc::new(crate::clock::of(&settings.data_dir));
     let given = settings
         .token
@@ -57,18 +64,10 @@ pub(crate) async fn establish(settings: &Settings) -> anyhow::Result<Membership>
     if known.is_none() {
         refuse_leftovers(data_dir)?;
     }
-    let servers = other_servers(settings)?;
     let (identity, pki) = match known {
         // Only a new cluster makes authorities; a member has them already.
         Some(identity) => (identity, certificates(settings, clock)?),
-        None if servers.is_empty() => form(settings, clock)?,
-        None => {
-            let token = given.as_ref().context(
-                "joining a cluster needs its token: give --token or --token-file, as in <data-dir>/token of a server",
-            )?;
-            let identity = join(settings, &servers, token, &clock).await?;
-            (identity, certificates(settings, clock)?)
-        }
+        None => form_or_join(settings, api, given.as_ref(), clock).await?,
     };
     let start = match identity.stage {
         Stage::Forming => Start::Form,
@@ -114,18 +113,31 @@ fn refuse_leftovers(data_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The servers to join, but for this one.
-fn other_servers(settings: &Settings) -> anyhow::Result<Vec<ServerUrl>> {
-    let own = format!(
-        "https://{}",
-        std::net::SocketAddr::new(settings.node_ip, settings.https_port)
-    );
-    settings
-        .servers
-        .iter()
-        .filter(|url| url.trim_end_matches('/') != own)
-        .map(|url| url.parse().context("server"))
-        .collect()
+/// A server that is no member becomes one.
+async fn form_or_join(
+    settings: &Settings,
+    api: &TcpListener,
+    token: Option<&Token>,
+    clock: Arc<Clock>,
+) -> anyhow::Result<(Identity, Pki)> {
+    let roster = Roster::of(settings).await?;
+    if roster.others.is_empty() {
+        return form(settings, clock);
+    }
+    let token = token.context(
+        "joining a cluster needs its token: give --token or --token-file, as in <data-dir>/token of a server",
+    )?;
+    let deciding = async {
+        if roster.is_first && !forming::is_there_a_cluster(&roster, &clock).await? {
+            return form(settings, Arc::clone(&clock));
+        }
+        let identity = join(settings, &roster.others, token, &clock).await?;
+        Ok((identity, certificates(settings, Arc::clone(&clock))?))
+    };
+    tokio::select! {
+        outcome = deciding => outcome,
+        never = skerry_supervisor::tell(api, roster.intent()) => match never {},
+    }
 }
 
 /// Prepares a cluster of one.
@@ -153,9 +165,17 @@ async fn join(
         peer_urls: vec![settings.peer_url()],
         client_urls: vec![settings.client_url()],
         cluster_id: None,
+        critical: settings.critical.values(),
     };
     let joined =
-        skerry_supervisor::join(servers, token, &me, &settings.data_dir, clock, None).await?;
+        skerry_supervisor::join(servers, token, &me, &settings.data_dir, clock, None).await;
+    let joined = match joined {
+        Err(JoinError::CriticalValue { ref key, .. }) => {
+            let place = settings.critical.place(key);
+            joined.with_context(|| place)?
+        }
+        other => other?,
+    };
     tracing::info!(server = %joined.server, member = joined.member_id, "joined the cluster");
     let identity = Identity {
         cluster_id: joined.cluster_id,

@@ -43,6 +43,9 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
         node = settings.node_name,
         "starting"
     );
+    for line in &settings.without_effect {
+        tracing::warn!("{line}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,7 +72,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let mut stopping = stop_signal()?;
 
     let member = tokio::select! {
-        member = membership::establish(&settings) => member?,
+        member = membership::establish(&settings, &ports.api) => member?,
         () = &mut stopping => return Ok(()),
         () = service_manager::keep_starting() => return Ok(()),
     };
@@ -187,6 +190,7 @@ fn start_serving(
     )
     .context("auth-token")?;
     let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token)?;
+    supervisor.expect(settings.critical.values());
     let stops = stop.clone();
     let shutdown = Check::now("shutdown", &[Probe::Ready], move || {
         match stops.is_requested() {

@@ -3,6 +3,8 @@
 //!
 //! Names are K3s's where K3s has them.
 
+use super::k3s;
+
 /// What a setting holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -24,7 +26,7 @@ pub(crate) struct Key {
     pub(crate) help: &'static str,
 }
 
-const fn text(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn text(name: &'static str, help: &'static str) -> Key {
     Key {
         name,
         short: None,
@@ -42,7 +44,7 @@ const fn list(name: &'static str, help: &'static str) -> Key {
     }
 }
 
-const fn switch(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn switch(name: &'static str, help: &'static str) -> Key {
     Key {
         name,
         short: None,
@@ -120,6 +122,18 @@ pub(crate) const KEYS: &[Key] = &[
     text(
         "service-node-port-range",
         "ports on nodes that Services may have, the same on every server [30000-32767]",
+    ),
+    list(
+        "cluster-cidr",
+        "addresses of pods, the same on every server, for whoever runs them [10.42.0.0/16]",
+    ),
+    list(
+        "cluster-dns",
+        "address of the cluster's name server, the same on every server [10.43.0.10]",
+    ),
+    text(
+        "cluster-domain",
+        "domain of the cluster, cluster.local [cluster.local]",
     ),
     text(
         "write-kubeconfig",
@@ -218,6 +232,11 @@ pub(crate) const KEYS: &[Key] = &[
 
 /// The setting of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
+    is_served(name).or_else(|| k3s::find(name))
+}
+
+/// The setting of that name, where it is not one that only K3s has.
+pub(crate) fn is_served(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
@@ -229,6 +248,7 @@ pub(crate) fn find_short(short: char) -> Option<&'static Key> {
 /// The known name that is nearest to a mistyped one, where one is near.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     KEYS.iter()
+        .chain(k3s::KEYS)
         .map(|key| (edit_distance(name, key.name), key.name))
         .min()
         .filter(|(distance, known)| *distance <= known.len() / 2)

@@ -5,7 +5,9 @@
 
 mod admission;
 mod audit;
+mod critical;
 mod file;
+mod k3s;
 mod keys;
 mod layers;
 mod parse;

@@ -10,9 +10,11 @@ use skerry_kube::{NodePorts, ServiceNetwork};
 
 use super::admission;
 use super::audit::{self, AuditSettings};
+use super::critical::Critical;
 use super::file;
 use super::layers::{self, LayerError, Layers, Origin, Value};
 use super::parse;
+use super::{k3s, keys};
 
 /// K3s's.
 const SERVICE_CIDR: &str = "10.43.0.0/16";
@@ -51,6 +53,10 @@ pub(crate) struct Settings {
     pub(crate) token: Option<String>,
     /// Servers to join, `https://host:port`, tried in turn.
     pub(crate) servers: Vec<String>,
+    /// What must be the same on every server.
+    pub(crate) critical: Critical,
+    /// Lines for the log about settings of K3s that have no effect.
+    pub(crate) without_effect: Vec<String>,
     pub(crate) tls_san: Vec<String>,
     pub(crate) service_cidr: ServiceNetwork,
     pub(crate) node_ports: NodePorts,
@@ -108,9 +114,14 @@ impl Settings {
 
     fn from_layers(given: &Given) -> Result<Self, ConfigError> {
         given.refuse_what_is_not_served()?;
+        let bind = given.parsed("bind-address", address)?;
         let node_ip = match given.parsed("node-ip", address)? {
             Some(ip) => ip,
-            None => detected_address(),
+            // What others reach must be listened on.
+            None => match bind.filter(|ip| !ip.is_unspecified()) {
+                Some(ip) => ip,
+                None => detected_address(),
+            },
         };
         // Several servers on one machine differ by loopback address and keep their ports.
         let all_unless_loopback = if node_ip.is_loopback() {
@@ -134,6 +145,7 @@ impl Settings {
             })
         })?;
         given.check_datastore(node_ip, &servers)?;
+        given.check_cluster_network()?;
         let heartbeat = given
             .parsed("heartbeat-interval", parse::duration)?
             .unwrap_or(Duration::from_millis(500));
@@ -151,9 +163,7 @@ impl Settings {
         let flush = FlushPolicy::default();
         Ok(Self {
             data_dir: given.path("data-dir", "/var/lib/skerry"),
-            bind: given
-                .parsed("bind-address", address)?
-                .unwrap_or(all_unless_loopback),
+            bind: bind.unwrap_or(all_unless_loopback),
             node_ip,
             advertise: given
                 .parsed("advertise-address", address)?
@@ -174,6 +184,8 @@ impl Settings {
                 .unwrap_or(2381),
             token: given.token()?,
             servers,
+            critical: Critical::of(given),
+            without_effect: k3s::without_effect(&given.0, |name| keys::is_served(name).is_some()),
             tls_san: given.list("tls-san"),
             service_cidr: match given.parsed("service-cidr", parse::service_network)? {
                 Some(network) => network,
@@ -283,6 +295,11 @@ impl Given {
             .map(String::as_str)
     }
 
+    /// Where a setting was given, if it was.
+    pub(super) fn origin(&self, name: &'static str) -> Option<&Origin> {
+        self.value(name).map(|value| &value.origin)
+    }
+
     pub(super) fn list(&self, name: &'static str) -> Vec<String> {
         self.value(name)
             .map(|value| value.values.clone())
@@ -345,6 +362,12 @@ impl Given {
                 return Err(self.error(name, "not served by this version".into()));
             }
         }
+        for (name, value) in &self.0 {
+            let asked = value.values != ["false"] && keys::is_served(name).is_none();
+            if asked && k3s::is_unserved(name) {
+                return Err(self.error(name, "not served by this version".into()));
+            }
+        }
         Ok(())
     }
 
@@ -355,6 +378,30 @@ impl Given {
             true if resources.is_empty() => vec!["secrets".to_owned()],
             true => resources,
             false => Vec::new(),
+        })
+    }
+
+    /// What is only passed on must be understood all the same.
+    fn check_cluster_network(&self) -> Result<(), ConfigError> {
+        self.check("cluster-domain", || match self.text("cluster-domain") {
+            None | Some("cluster.local") => Ok(()),
+            Some(other) => Err(parse::expected("cluster.local", other)),
+        })?;
+        self.check("cluster-cidr", || {
+            self.list("cluster-cidr").iter().try_for_each(|network| {
+                let bits = |ip: IpAddr| if ip.is_ipv4() { 32 } else { 128 };
+                let fits = network.split_once('/').is_some_and(|(ip, length)| {
+                    let ip = ip.parse::<IpAddr>().ok();
+                    ip.zip(length.parse().ok())
+                        .is_some_and(|(ip, length): (_, u8)| length <= bits(ip))
+                });
+                fits.then_some(())
+                    .ok_or_else(|| parse::expected("a network such as 10.42.0.0/16", network))
+            })
+        })?;
+        self.check("cluster-dns", || {
+            let servers = self.list("cluster-dns");
+            servers.iter().try_for_each(|ip| address(ip).map(drop))
         })
     }
 
@@ -506,6 +553,22 @@ mod tests {
     }
 
     #[test]
+    fn what_only_k3s_has_is_told_by_name_and_place() {
+        let settings = load(
+            "--node-name n --kubelet-arg max-pods=1,x=y --disable-kube-proxy --tls-san-security=false --docker=false -d /x",
+        )
+        .unwrap();
+        assert_eq!(
+            settings.without_effect,
+            [
+                "flag --kubelet-arg: 'kubelet-arg' has no effect: no pods run on a server of Skerry",
+                "flag --tls-san-security: 'tls-san-security' has no effect: it is always so",
+            ]
+        );
+        assert!(error("--kubelet-args=x").contains("did you mean 'kubelet-arg'?"));
+    }
+
+    #[test]
     fn every_bad_value_is_refused_by_name_and_origin() {
         for (flags, words) in [
             (
@@ -518,6 +581,22 @@ mod tests {
             ),
             ("--server http://x", "'server': expected a URL"),
             ("--disable everything", "'disable': expected one of"),
+            (
+                "--cluster-domain x",
+                "'cluster-domain': expected cluster.local",
+            ),
+            (
+                "--cluster-cidr 10.42.0.0/33",
+                "'cluster-cidr': expected a network",
+            ),
+            (
+                "--cluster-dns here",
+                "'cluster-dns': expected an IP address",
+            ),
+            (
+                "--disable-etcd",
+                "'disable-etcd': not served by this version",
+            ),
             ("--node-name -x-", "'node-name'"),
             ("--election-timeout 100ms", "at least 5 times"),
             ("--write-kubeconfig-mode 999", "octal"),

@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::ServerUrl;
 use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, CONNECT_TIME_MAX};
+use crate::waiting::intent_of;
 
 /// Why no answer came.
 #[derive(Debug)]
@@ -84,6 +85,10 @@ impl Call<'_> {
             .connect(self.server.server_name(), stream)
             .await
             .map_err(|error| {
+                if intent_of(&error).is_some() {
+                    let waits = "it waits for a cluster too";
+                    return CallError::Transport(waits.to_owned());
+                }
                 let tls = error
                     .get_ref()
                     .and_then(|inner| inner.downcast_ref::<rustls::Error>());

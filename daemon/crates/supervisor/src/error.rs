@@ -100,6 +100,21 @@ pub enum JoinError {
         /// What the server said.
         theirs: u64,
     },
+    /// A setting that must be the same on every server is not.
+    #[error(
+        "critical configuration value mismatch between servers: '{key}' is '{theirs}' on \
+         {server} and '{ours}' here"
+    )]
+    CriticalValue {
+        /// The server asked.
+        server: String,
+        /// The setting.
+        key: String,
+        /// Its value in the cluster.
+        theirs: String,
+        /// Its value here.
+        ours: String,
+    },
     /// The server said no, for another reason.
     #[error("{server}: the join was refused: {message}")]
     Refused {

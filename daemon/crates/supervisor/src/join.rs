@@ -27,6 +27,7 @@ use crate::message::{
 };
 use crate::refusal::reason;
 use crate::server_url::ServerUrl;
+use crate::values::CriticalValues;
 
 /// The node that wants in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Me {
     pub client_urls: Vec<String>,
     /// The cluster it was in before, where it knows one: it will join no other.
     pub cluster_id: Option<u64>,
+    /// Its settings that must be the same on every server.
+    pub critical: CriticalValues,
 }
 
 /// What a node needs to start as a member; certificates and token lie in its data directory.
@@ -254,6 +257,7 @@ impl Joiner<'_> {
             peer_urls: self.me.peer_urls.clone(),
             client_urls: self.me.client_urls.clone(),
             cluster_id: self.me.cluster_id,
+            critical: self.me.critical.clone(),
         };
         let name = server.to_string();
         let unclear = |reason: String| JoinError::Answer {
@@ -308,8 +312,18 @@ impl Joiner<'_> {
             reason,
             message,
             cluster_id,
+            differs,
         } = refusal;
         let message = printable(&message);
+        if let Some((key, theirs)) = differs.filter(|_| reason == reason::CRITICAL_VALUE) {
+            return JoinError::CriticalValue {
+                server,
+                ours: self.me.critical.get(&key).unwrap_or_default().to_owned(),
+                key: printable(&key),
+                theirs: printable(&theirs),
+            }
+            .into();
+        }
         match (reason.as_str(), self.me.cluster_id, cluster_id) {
             (reason::UNAVAILABLE, ..) => Attempt::Later(message),
             (reason::WRONG_PASSWORD, ..) => JoinError::WrongPassword { server }.into(),

@@ -39,6 +39,8 @@ mod server;
 #[cfg(test)]
 mod server_test;
 mod server_url;
+mod values;
+mod waiting;
 
 pub use bootstrap::{Bootstrap, bootstrap_key, store_bootstrap};
 pub use cluster::{Cluster, Swap};
@@ -50,3 +52,5 @@ pub use reply::ReplyBody;
 pub use rotation::RotationError;
 pub use server::Supervisor;
 pub use server_url::ServerUrl;
+pub use values::CriticalValues;
+pub use waiting::{Intent, Standing, standing, tell};

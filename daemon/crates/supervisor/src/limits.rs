@@ -45,6 +45,15 @@ pub const PBKDF2_ROUNDS_MAX: u32 = 1_000_000;
 /// Largest text in an envelope, in bytes.
 pub const ENVELOPE_BYTES_MAX: usize = 512 * 1024;
 
+/// Time for each half of the question whether a server is of a cluster.
+pub const WAITING_ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// Connections that a server without a cluster answers at once.
+pub const WAITING_CONNECTIONS_MAX: usize = 16;
+/// Configuration values that a joining server may name, and the bytes of all of them.
+pub const CRITICAL_VALUES_MAX: usize = 64;
+/// Longest of them, in bytes.
+pub const CRITICAL_VALUE_BYTES_MAX: usize = 512;
+
 /// Time to connect to a server, and to agree on TLS.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Time for a server to answer: adding a member waits for the quorum's disks.
@@ -52,7 +61,7 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Pause after the first round of servers none of which could help.
 pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest pause between rounds.
-pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(3);
 /// Time that storing the bootstrap data waits for a leader.
 pub const STORE_BOOTSTRAP_TIME_MAX: Duration = Duration::from_secs(60);
 /// Pause after the first try to store it; later ones are longer.

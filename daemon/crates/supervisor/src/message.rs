@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{URL_BYTES_MAX, URLS_MAX};
 use crate::refusal::Refusal;
+use crate::values::CriticalValues;
 
 /// The path of the join route.
 pub(crate) const JOIN_PATH: &str = "/v1-skerry/join";
@@ -24,6 +25,9 @@ pub(crate) struct JoinRequest {
     /// The cluster that the joiner was in before, where it knows one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cluster_id: Option<u64>,
+    /// Settings that must be the same on every server.
+    #[serde(default, skip_serializing_if = "CriticalValues::is_empty")]
+    pub(crate) critical: CriticalValues,
 }
 
 impl JoinRequest {
@@ -43,6 +47,7 @@ impl JoinRequest {
                 self.version
             ));
         }
+        self.critical.check().map_err(Refusal::Malformed)?;
         let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         if self.name.is_empty() || self.name.len() > NAME_BYTES_MAX || !printable(&self.name) {
             return wrong(format!(
@@ -98,6 +103,9 @@ pub(crate) struct RefusalAnswer {
     pub(crate) message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cluster_id: Option<u64>,
+    /// The setting that differs, and the cluster's value of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) differs: Option<(String, String)>,
 }
 
 #[cfg(test)]
@@ -111,6 +119,7 @@ pub(crate) mod tests {
             peer_urls: vec!["https://127.0.0.2:2380".into()],
             client_urls: vec!["https://127.0.0.2:2379".into()],
             cluster_id: None,
+            critical: CriticalValues::default(),
         }
     }
 

@@ -32,6 +32,16 @@ pub(crate) enum Refusal {
     PeerUrlInUse { urls: String },
     #[error("this is cluster {ours:x}, the node was in cluster {theirs:x}")]
     OtherCluster { ours: u64, theirs: u64 },
+    /// The first words are K3s's.
+    #[error(
+        "critical configuration value mismatch between servers: '{key}' is '{ours}' in this \
+         cluster and '{theirs}' on the server that wants to join"
+    )]
+    CriticalValue {
+        key: String,
+        ours: String,
+        theirs: String,
+    },
     /// Worth another try.
     #[error("the cluster cannot take a member in at the moment: {0}")]
     Unavailable(String),
@@ -45,6 +55,7 @@ pub(crate) mod reason {
     pub(crate) const DUPLICATE_NAME: &str = "duplicate_name";
     pub(crate) const PEER_URL_IN_USE: &str = "peer_url_in_use";
     pub(crate) const OTHER_CLUSTER: &str = "other_cluster";
+    pub(crate) const CRITICAL_VALUE: &str = "critical_value";
     pub(crate) const MALFORMED: &str = "malformed";
     pub(crate) const UNAVAILABLE: &str = "unavailable";
     pub(crate) const FAILED: &str = "failed";
@@ -60,6 +71,7 @@ impl Refusal {
             Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Refusal::DuplicateName { .. }
             | Refusal::PeerUrlInUse { .. }
+            | Refusal::CriticalValue { .. }
             | Refusal::OtherCluster { .. } => StatusCode::CONFLICT,
             Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -72,6 +84,7 @@ impl Refusal {
             Refusal::DuplicateName { .. } => (reason::DUPLICATE_NAME, None),
             Refusal::PeerUrlInUse { .. } => (reason::PEER_URL_IN_USE, None),
             Refusal::OtherCluster { ours, .. } => (reason::OTHER_CLUSTER, Some(*ours)),
+            Refusal::CriticalValue { .. } => (reason::CRITICAL_VALUE, None),
             Refusal::Malformed(_) | Refusal::TooLarge(_) => (reason::MALFORMED, None),
             Refusal::TooMany | Refusal::TooSlow | Refusal::Unavailable(_) => {
                 (reason::UNAVAILABLE, None)
@@ -82,6 +95,10 @@ impl Refusal {
             reason: reason.to_owned(),
             message: self.to_string(),
             cluster_id,
+            differs: match self {
+                Refusal::CriticalValue { key, ours, .. } => Some((key.clone(), ours.clone())),
+                _ => None,
+            },
         }
     }
 }

@@ -38,6 +38,7 @@ use crate::message::{JOIN_PATH, JoinAnswer, JoinRequest, KnownMember};
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::rotation::{Credential, Rotation, RotationError};
+use crate::values::CriticalValues;
 
 /// The node-to-node services of one server. Cheap to clone: one per connection.
 pub struct Supervisor<C>(Arc<Inner<C>>);
@@ -56,6 +57,7 @@ struct Inner<C> {
     request_time_max: Duration,
     /// Held while a member is added: two requests of one node must not add it twice.
     pending: tokio::sync::Mutex<Pending>,
+    critical: std::sync::OnceLock<CriticalValues>,
 }
 
 impl<C> Clone for Supervisor<C> {
@@ -96,6 +98,7 @@ impl<C: Cluster> Supervisor<C> {
             in_flight: Semaphore::new(JOINS_IN_FLIGHT_MAX),
             request_time_max,
             pending: tokio::sync::Mutex::new(Pending::default()),
+            critical: std::sync::OnceLock::new(),
         })))
     }
 
@@ -135,6 +138,11 @@ impl<C: Cluster> Supervisor<C> {
     /// Whether [`Supervisor::handle`] serves this path, rather than answering "not found".
     pub fn serves(path: &str) -> bool {
         matches!(path, "/cacerts" | "/ping" | JOIN_PATH) || Health::is_sum(path)
+    }
+
+    /// From now on only servers with these settings are let in. Counts once.
+    pub fn expect(&self, critical: CriticalValues) {
+        _ = self.0.critical.set(critical);
     }
 
     /// The checks of this server, for others to answer and to add to.
@@ -235,6 +243,9 @@ impl<C: Cluster> Supervisor<C> {
         let body = tokio::time::timeout(self.0.request_time_max, read(body));
         let body = body.await.map_err(|_| Refusal::TooSlow)??;
         let request = JoinRequest::decode(&body)?;
+        if let Some(critical) = self.0.critical.get() {
+            critical.compare(&request.critical)?;
+        }
         // First what may fail without a trace, then the member, which stays.
         let bootstrap = self.sealed_bootstrap(&credential).await?;
         let (member_id, status) = self.take_in(&request, &credential).await?;

@@ -19,6 +19,18 @@ pub struct ServerUrl {
 }
 
 impl ServerUrl {
+    /// The DNS name or address, IPv6 without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What to connect to.
     pub(crate) fn address(&self) -> (&str, u16) {
         (&self.host, self.port)

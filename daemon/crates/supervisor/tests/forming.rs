@@ -49,6 +49,7 @@ impl Place {
             peer_urls,
             client_urls,
             cluster_id: None,
+            critical: skerry_supervisor::CriticalValues::default(),
         }
     }
 
