@@ -20,6 +20,8 @@ usage:
   skerry secrets-encrypt status|enable|disable|rotate-keys|reencrypt [flags]
                                       encryption of Secrets in the datastore
   skerry doctor [flags]               what is wrong, with the server running or not
+  skerry check-config [flags]         whether this host can run the server
+  skerry completion bash|zsh|fish     a script that completes commands and flags
   skerry --version
   skerry server --help
 ";
@@ -44,6 +46,8 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         "token" => commands::token::run(rest),
         "secrets-encrypt" => commands::secrets_encrypt::run(rest),
         "status" => commands::status::run(rest),
+        "check-config" => commands::check_config::run(rest),
+        "completion" => commands::completion::run(rest, USAGE),
         other => bail!("unknown command '{other}'\n{USAGE}"),
     }
 }

@@ -4,6 +4,8 @@
 
 mod bootstrap_token;
 pub(crate) mod certificate;
+pub(crate) mod check_config;
+pub(crate) mod completion;
 pub(crate) mod doctor;
 pub(crate) mod member;
 pub(crate) mod secrets_encrypt;

@@ -95,7 +95,6 @@ pub(super) const KEYS: &[Key] = &[
     switch("protect-kernel-defaults", NO_PODS),
     text("resolv-conf", NO_PODS),
     switch("rootless", NO_PODS),
-    switch("secrets-encryption", UNSERVED),
     text("secrets-encryption-provider", UNSERVED),
     switch("selinux", NO_PODS),
     text("servicelb-namespace", NO_COMPONENT),

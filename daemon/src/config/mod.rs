@@ -14,6 +14,6 @@ mod parse;
 mod settings;
 
 pub(crate) use audit::AuditSettings;
-pub(crate) use keys::{KEYS, Kind};
+pub(crate) use keys::{KEYS, Key, Kind};
 pub(crate) use parse::duration;
 pub(crate) use settings::Settings;
