@@ -45,7 +45,7 @@ fn compile_one(env: &Env, rule: &Rule) -> Compiled {
     if rule.rule.trim().is_empty() {
         return compiled;
     }
-    let program = match env.compile(&rule.rule) {
+    let mut program = match env.compile(&rule.rule) {
         Ok(program) => program,
         Err(issues) => {
             compiled.wrong = Some(format!("compilation failed: {issues}"));
@@ -58,6 +58,7 @@ fn compile_one(env: &Env, rule: &Rule) -> Compiled {
     }
     compiled.uses_old_self = program.mentions("oldSelf");
     compiled.cost_max = program.cost(&()).max;
+    program.slim();
     compiled.program = Some(program);
     if rule.message_expression.is_empty() {
         return compiled;
@@ -71,8 +72,9 @@ fn compile_one(env: &Env, rule: &Rule) -> Compiled {
             let wrong = "messageExpression must evaluate to a string".to_owned();
             compiled.message_wrong = Some(wrong);
         }
-        Ok(message) => {
+        Ok(mut message) => {
             compiled.message_cost_max = message.cost(&()).max;
+            message.slim();
             compiled.message = Some(message);
         }
     }

@@ -78,12 +78,14 @@ impl Uncompiled {
 
 /// An expression of a type.
 pub(crate) fn compile(env: &Env, expression: &str, wanted: &Type) -> Result<Program, Uncompiled> {
-    let program = env.compile(expression).map_err(|issues| {
+    let mut program = env.compile(expression).map_err(|issues| {
         match (&issues.instantiation, issues.list.is_empty()) {
             (Some(why), true) => Uncompiled::NoProgram(why.clone()),
             _ => Uncompiled::Wrong(issues.to_string()),
         }
     })?;
+    // Nobody asks what it costs before it runs.
+    program.slim();
     let got = program.output_type();
     // What may be anything is looked at when it has a value.
     match got == wanted || *wanted == Type::Dyn {

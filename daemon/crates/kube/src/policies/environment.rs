@@ -98,7 +98,9 @@ impl Environment {
     pub(super) fn compile(&self, text: &str, wanted: Wanted) -> Expression {
         let program = self.env().compile(text);
         let program = program.map_err(|issues| format!("compilation failed: {issues}"));
-        let program = program.and_then(|program| {
+        let program = program.and_then(|mut program| {
+            // Nobody asks what it costs before it runs.
+            program.slim();
             let is = program.output_type();
             match wanted.fault(is) {
                 Some(fault) => Err(fault),
