@@ -160,7 +160,10 @@ impl Behind {
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = std::net::TcpListener::bind(("0.0.0.0", port)).unwrap();
+        let listener = match port {
+            0 => listen_anywhere(),
+            port => std::net::TcpListener::bind(("0.0.0.0", port)).unwrap(),
+        };
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
@@ -256,4 +259,22 @@ pub fn address_of_machine() -> Option<IpAddr> {
     socket.connect("192.0.2.1:9").ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+/// Listens on a port that nobody's outgoing connection is given (Linux takes those from 32768 up):
+/// a test that ends this server may listen there again.
+fn listen_anywhere() -> std::net::TcpListener {
+    const FIRST: u16 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    for _ in 0..COUNT {
+        let turn = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let offset = start.wrapping_add(turn) % COUNT;
+        let port = FIRST + u16::try_from(offset).unwrap();
+        if let Ok(listener) = std::net::TcpListener::bind(("0.0.0.0", port)) {
+            return listener;
+        }
+    }
+    panic!("no free port from {FIRST} on");
 }
