@@ -83,8 +83,8 @@ pub(crate) struct Dispatch {
     /// openraft has refused a command although this member leads (it has no quorum just now): one
     /// command is offered at this time, and so on until one is taken.
     doubtful: Cell<Option<Instant>>,
-    /// The leader has handed commands back: it is given a moment.
-    forward_after: Cell<Instant>,
+    /// This leader has handed commands back: it is given a moment, another one gets them at once.
+    forward_after: Cell<(Option<u64>, Instant)>,
     retry: Notify,
 }
 
@@ -108,7 +108,7 @@ impl Dispatch {
             room: Notify::new(),
             paused: Cell::new(false),
             doubtful: Cell::new(None),
-            forward_after: Cell::new(Instant::now()),
+            forward_after: Cell::new((None, Instant::now())),
             retry: Notify::new(),
         })
     }
@@ -149,7 +149,7 @@ impl Dispatch {
         proposals.retain(|proposal| proposal.deadline > now);
         let left = match self.view.leader() {
             Some(leader) if leader == self.view.member_id => self.take_all(proposals).await,
-            Some(_) if now < self.forward_after.get() => proposals,
+            Some(leader) if self.has_just_handed_back(leader, now) => proposals,
             Some(leader) => self.forward(leader, proposals),
             None => proposals,
         };
@@ -157,6 +157,11 @@ impl Dispatch {
         for proposal in left.into_iter().rev() {
             parked.push_front(proposal);
         }
+    }
+
+    fn has_just_handed_back(&self, leader: u64, now: Instant) -> bool {
+        let (by, until) = self.forward_after.get();
+        by == Some(leader) && now < until
     }
 
     /// Tells those whose commands are in no log that nobody will take them now.
@@ -284,7 +289,8 @@ impl Dispatch {
 
     /// The leader has handed a command back: it is in no log.
     pub(crate) fn handed_back(&self, request: u64) {
-        self.forward_after.set(Instant::now() + HANDED_BACK);
+        let until = Instant::now() + HANDED_BACK;
+        self.forward_after.set((self.view.leader(), until));
         if let Some(proposal) = self.sent.borrow_mut().remove(&request) {
             self.parked.borrow_mut().push_back(proposal);
             // Nothing else may come that would have it offered again.

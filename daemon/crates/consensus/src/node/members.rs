@@ -16,7 +16,7 @@ use skerry_proto::command::{MemberIdAllocate, command::Operation};
 use skerry_store::Reply;
 use tokio::time::Instant;
 
-use super::Node;
+use super::{Node, transfer};
 use crate::limits::{LEARNERS_MAX, MEMBERS_MAX};
 use crate::peer::message::{MemberChange, Members, Refusal};
 use crate::raft::record;
@@ -122,6 +122,10 @@ async fn change_alone(
         }
         MemberChange::Remove(id) => {
             may_remove(node, &metrics, id)?;
+            if id == node.view.member_id && transfer::run(node, None).await.is_ok() {
+                // Whoever leads now is asked, and nobody waits for an election.
+                return Err(Refusal::NotLeader);
+            }
             let is_voter = voters(&membership).contains(&id);
             let ids = BTreeSet::from([id]);
             let change = if is_voter {
