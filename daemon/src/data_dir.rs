@@ -13,19 +13,7 @@ pub(crate) struct DataDirLock(#[allow(dead_code)] Flock<std::fs::File>);
 
 /// Makes the directory if need be and locks it.
 pub(crate) fn lock(data_dir: &Path) -> anyhow::Result<DataDirLock> {
-    // One that the administrator made may be open to all; what lies in `db` is for nobody else.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)
-        .and_then(|()| {
-            let mut db = std::fs::DirBuilder::new();
-            match db.mode(0o700).create(data_dir.join("db")) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-                made => made,
-            }
-        })
-        .with_context(|| format!("{}: cannot make the data directory", data_dir.display()))?;
+    make(data_dir)?;
     let path = data_dir.join("lock");
     let file = OpenOptions::new()
         .write(true)
@@ -42,6 +30,23 @@ pub(crate) fn lock(data_dir: &Path) -> anyhow::Result<DataDirLock> {
         ),
         Err((_, error)) => Err(error).with_context(|| path.display().to_string()),
     }
+}
+
+/// Makes the directory, and the one for the state in it, where they are not there.
+pub(crate) fn make(data_dir: &Path) -> anyhow::Result<()> {
+    // One that the administrator made may be open to all; what lies in `db` is for nobody else.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .and_then(|()| {
+            let mut db = std::fs::DirBuilder::new();
+            match db.mode(0o700).create(data_dir.join("db")) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                made => made,
+            }
+        })
+        .with_context(|| format!("{}: cannot make the data directory", data_dir.display()))
 }
 
 #[cfg(test)]

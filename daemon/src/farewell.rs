@@ -34,17 +34,20 @@ pub(crate) fn mark(data_dir: &Path) -> anyhow::Result<()> {
 
 /// Refuses a data directory that has the mark.
 pub(crate) fn refuse(data_dir: &Path) -> anyhow::Result<()> {
-    let path = data_dir.join(MARK);
-    if path
-        .try_exists()
-        .with_context(|| path.display().to_string())?
-    {
+    if is_marked(data_dir)? {
         bail!(
-            "this server was removed from its cluster; its data is kept in {}: move that directory aside to join again as a new member",
+            "this server was removed from its cluster; its data is kept in {}: start it with --rejoin, which moves that aside, to join again as a new member",
             data_dir.display()
         );
     }
     Ok(())
+}
+
+/// Whether a data directory has the mark.
+pub(crate) fn is_marked(data_dir: &Path) -> anyhow::Result<bool> {
+    let path = data_dir.join(MARK);
+    path.try_exists()
+        .with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Roster {
         for (at, url) in settings.servers.iter().enumerate() {
             let url: ServerUrl = url.parse().context("server")?;
             if is_me(settings, &url).await {
-                roster.is_first |= at == 0;
+                roster.is_first |= at == 0 && !settings.rejoin;
                 roster.me = Some(url);
             } else {
                 roster.others.push(url);

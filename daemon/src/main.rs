@@ -22,6 +22,7 @@ mod membership;
 mod outgoing;
 mod panic_hook;
 mod renewal;
+mod returning;
 mod server;
 mod server_token;
 mod service_manager;

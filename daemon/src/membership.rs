@@ -121,6 +121,9 @@ async fn form_or_join(
     clock: Arc<Clock>,
 ) -> anyhow::Result<(Identity, Pki)> {
     let roster = Roster::of(settings).await?;
+    if roster.others.is_empty() && settings.rejoin {
+        bail!("rejoin: --server names no other server to join");
+    }
     if roster.others.is_empty() {
         return form(settings, clock);
     }

@@ -24,8 +24,8 @@ use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
 use crate::renewal::{Orders, Renewal};
 use crate::{
-    api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, renewal, server_token,
-    service_manager,
+    api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, renewal, returning,
+    server_token, service_manager,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -60,8 +60,9 @@ struct Ports {
     metrics: TcpListener,
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
+async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     let _lock = data_dir::lock(&settings.data_dir)?;
+    returning::prepare(&mut settings)?;
     farewell::refuse(&settings.data_dir)?;
     panic_hook::set(settings.data_dir.join("db/state.redb"));
     let ports = Ports {

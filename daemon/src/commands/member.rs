@@ -1,4 +1,4 @@
-//! `skerry member list|remove`: the members of the cluster, asked of this server's etcd port with
+//! `skerry member list|remove|promote`: the members of the cluster, asked of this server's etcd port with
 //! the client certificate of its data directory.
 
 use std::fmt::Write as _;
@@ -15,8 +15,9 @@ use crate::config::Settings;
 
 const USAGE: &str = "\
 usage:
-  skerry member list [flags]            id, state, name, peer URLs, client URLs, learner
-  skerry member remove ID|NAME [flags]  take a member out of the cluster
+  skerry member list [flags]             id, state, name, peer URLs, client URLs, learner
+  skerry member remove ID|NAME [flags]   take a member out of the cluster
+  skerry member promote ID|NAME [flags]  give a learner its vote
 
 The flags are those of `skerry server`; --data-dir and --node-ip say which server is asked.
 ";
@@ -37,14 +38,22 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
             let members = list(&mut connect(flags).await?).await?;
             print(&table(&members))
         }),
-        Some((command, rest)) if command == "remove" => {
+        Some((command, rest)) if command == "remove" || command == "promote" => {
             let (whom, flags) = rest
                 .split_first()
                 .filter(|(whom, _)| !whom.starts_with('-'))
                 .with_context(|| format!("which member? Its id or name comes first\n{USAGE}"))?;
-            runtime.block_on(remove(whom, flags))
+            runtime.block_on(async {
+                let mut client = connect(flags).await?;
+                let members = list(&mut client).await?;
+                let member = find(&members, whom)?;
+                match command.as_str() {
+                    "remove" => remove(&mut client, member).await,
+                    _ => promote(&mut client, member).await,
+                }
+            })
         }
-        _ => bail!("member wants list or remove\n{USAGE}"),
+        _ => bail!("member wants list, remove or promote\n{USAGE}"),
     }
 }
 
@@ -66,25 +75,26 @@ async fn list(client: &mut ClusterClient<Channel>) -> anyhow::Result<Vec<pb::Mem
     Ok(members)
 }
 
-async fn remove(whom: &str, flags: &[String]) -> anyhow::Result<()> {
-    let mut client = connect(flags).await?;
-    let members = list(&mut client).await?;
+fn find<'a>(members: &'a [pb::Member], whom: &str) -> anyhow::Result<&'a pb::Member> {
     let id = u64::from_str_radix(whom, 16).ok();
     let found: Vec<&pb::Member> = members
         .iter()
         .filter(|member| Some(member.id) == id || member.name == whom)
         .collect();
-    let member = match found.as_slice() {
-        [member] => *member,
+    match found.as_slice() {
+        [member] => Ok(*member),
         [] => bail!(
             "no member has the id or name '{whom}'; the members are:\n{}",
-            table(&members)
+            table(members)
         ),
         _ => bail!(
             "'{whom}' is more than one member's; use the id:\n{}",
-            table(&members)
+            table(members)
         ),
-    };
+    }
+}
+
+async fn remove(client: &mut ClusterClient<Channel>, member: &pb::Member) -> anyhow::Result<()> {
     client
         .member_remove(pb::MemberRemoveRequest { id: member.id })
         .await
@@ -93,6 +103,14 @@ async fn remove(whom: &str, flags: &[String]) -> anyhow::Result<()> {
         "member {:x} ({}) removed\n",
         member.id, member.name
     ))
+}
+
+async fn promote(client: &mut ClusterClient<Channel>, member: &pb::Member) -> anyhow::Result<()> {
+    client
+        .member_promote(pb::MemberPromoteRequest { id: member.id })
+        .await
+        .map_err(refused)?;
+    print(&format!("member {:x} ({}) votes\n", member.id, member.name))
 }
 
 fn refused(status: tonic::Status) -> anyhow::Error {

@@ -108,6 +108,10 @@ pub(crate) const KEYS: &[Key] = &[
         "URL of a server to join, such as https://host:6443; several are tried in turn",
     ),
     switch(
+        "rejoin",
+        "never form a cluster but join one; the data of a removed member is moved aside",
+    ),
+    switch(
         "cluster-init",
         "accepted: a server without --server forms a cluster of one",
     ),

@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) token: Option<String>,
     /// Servers to join, `https://host:port`, tried in turn.
     pub(crate) servers: Vec<String>,
+    /// Join, whatever happened: move the data of a removed member aside, and form no cluster.
+    pub(crate) rejoin: bool,
     /// What must be the same on every server.
     pub(crate) critical: Critical,
     /// Lines for the log about settings of K3s that have no effect.
@@ -198,6 +200,7 @@ impl Settings {
             kubeconfig_mode: given
                 .parsed("write-kubeconfig-mode", parse::mode)?
                 .unwrap_or(0o600),
+            rejoin: given.switch("rejoin")?,
             disable_apiserver: given.switch("disable-apiserver")?,
             disable: given.list("disable"),
             encrypted: given.encrypted()?,

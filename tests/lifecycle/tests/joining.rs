@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use skerry_tests_etcdctl::Ctl;
+use skerry_tests_harness::proto::etcdserverpb as pb;
 use skerry_tests_harness::{Cluster, Kind, Member, eventually};
 use skerry_tests_lifecycle::{Ran, brisk, last_words, run, server_of};
 use std::path::Path;
@@ -190,7 +191,7 @@ async fn a_removed_member_stops_keeps_its_data_and_never_serves_it_again() {
     assert!(log.contains(removed), "{log}");
     last_words(&mut cluster.members[2])
         .unwrap()
-        .refused(&[removed, "move that directory aside"]);
+        .refused(&[removed, "start it with --rejoin"]);
     assert!(cluster.members[2].data_dir.join("db/state.redb").exists());
 
     // Its name is free, and a new data directory makes it a new member.
@@ -206,6 +207,65 @@ async fn a_removed_member_stops_keeps_its_data_and_never_serves_it_again() {
     last_words(&mut cluster.members[2])
         .unwrap()
         .refused(&[removed]);
+}
+
+#[tokio::test]
+async fn a_removed_member_joins_as_new_with_one_flag_and_what_it_had_is_kept() {
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    // Also the one that formed the cluster, which has no server to join in its settings.
+    for (index, through) in [(2, 0), (0, 1)] {
+        let name = format!("m{}", index + 1);
+        let mut client = cluster.client(through).unwrap();
+        let list = client
+            .cluster
+            .member_list(pb::MemberListRequest::default())
+            .await;
+        let members = list.unwrap().into_inner().members;
+        let id = members.iter().find(|one| one.name == name).unwrap().id;
+        client
+            .cluster
+            .member_remove(pb::MemberRemoveRequest { id })
+            .await
+            .unwrap();
+        cluster.members[index]
+            .wait_for_exit(FAREWELL_DEADLINE)
+            .unwrap();
+
+        let server = cluster.addresses.hosts[through];
+        let member = &mut cluster.members[index];
+        member.command.push("--rejoin".into());
+        if index == 0 {
+            last_words(member).unwrap().refused(&["give --server"]);
+        }
+        with_flag(member, "server", &format!("https://{server}:6443"));
+        // The token file has it.
+        member
+            .command
+            .retain(|word| !word.to_str().unwrap().starts_with("--token="));
+        cluster.restart(index).await.unwrap();
+        cluster.wait_voters(3).await.unwrap();
+        let kept = cluster.members[index].data_dir.join("removed-1");
+        assert!(kept.join("db/state.redb").exists() && kept.join("tls").exists());
+        // It is a member like others, and stays one however often it starts.
+        cluster.members[index].terminate(FAREWELL_DEADLINE).unwrap();
+        cluster.restart(index).await.unwrap();
+        cluster.wait_voters(3).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_learner_gets_its_vote_by_command_only_once_it_is_in_sync() {
+    let cluster = first_of(1).await;
+    let mut client = cluster.client(0).unwrap();
+    let add = pb::MemberAddRequest {
+        peer_ur_ls: vec!["https://127.0.0.1:9".into()],
+        is_learner: true,
+    };
+    let added = client.cluster.member_add(add).await.unwrap().into_inner();
+    let id = format!("{:x}", added.member.unwrap().id);
+    member_command(&cluster, &["promote", &id])
+        .refused(&["can only promote a learner member which is in sync with leader"]);
+    member_command(&cluster, &["promote", "m1"]).refused(&["can only promote a learner member"]);
 }
 
 #[tokio::test]

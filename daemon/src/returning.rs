@@ -1,0 +1,113 @@
+//! A server that was removed comes back as a new member, when it is told to with `--rejoin`.
+//!
+//! Knows nothing of how a cluster is joined. Invariants: only the data of a removed member is moved,
+//! and none of it is deleted; the mark of the removal goes last, so that a start that was cut short
+//! goes on where it was; whoever returns never forms a cluster.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::config::Settings;
+use crate::{data_dir, farewell};
+
+/// Of what a removed member has, what a new one makes anew; the one with the mark last.
+const LEFT_BEHIND: [&str; 2] = ["tls", "db"];
+/// The servers' token, below the data directory.
+const TOKEN: &str = "token";
+/// Folders of removed members that may lie in one data directory.
+const KEPT_MAX: u32 = 1_000;
+
+/// Moves the data of a removed member aside, where the settings say that it shall return.
+pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
+    if !settings.rejoin {
+        return Ok(());
+    }
+    if settings.servers.is_empty() {
+        bail!("rejoin: joining a cluster again needs a server of it: give --server");
+    }
+    let data_dir = settings.data_dir.clone();
+    let is_given = settings.token.is_some();
+    if !is_given {
+        settings.token = token(&data_dir)?;
+    }
+    if !farewell::is_marked(&data_dir)? {
+        return Ok(());
+    }
+    if settings.token.is_none() {
+        bail!("rejoin: joining a cluster again needs its token: give --token or --token-file");
+    }
+    let aside = aside(&data_dir)?;
+    // The cluster's token may be another by now.
+    let token = is_given.then_some(TOKEN);
+    let moved = token
+        .into_iter()
+        .chain(LEFT_BEHIND)
+        .try_for_each(|name| set_aside(&data_dir.join(name), &aside))
+        .and_then(|()| File::open(&data_dir)?.sync_all());
+    moved.with_context(|| format!("cannot move what is in {} aside", data_dir.display()))?;
+    data_dir::make(&data_dir)?;
+    tracing::warn!(
+        "this server was removed from its cluster and joins as a new member; what it held is kept in {}",
+        aside.display()
+    );
+    Ok(())
+}
+
+fn token(data_dir: &Path) -> anyhow::Result<Option<String>> {
+    let path = data_dir.join(TOKEN);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+/// The folder for this member's data: the first that has no other's.
+fn aside(data_dir: &Path) -> anyhow::Result<PathBuf> {
+    for number in 1..=KEPT_MAX {
+        let folder = data_dir.join(format!("removed-{number}"));
+        if !folder.join("db").exists() {
+            return Ok(folder);
+        }
+    }
+    bail!(
+        "rejoin: {} is full of the data of members that were removed; delete some of it",
+        data_dir.display()
+    )
+}
+
+fn set_aside(from: &Path, folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let name = from.file_name().unwrap_or_default();
+    match std::fs::rename(from, folder.join(name)) {
+        // A start that was cut short has moved it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        moved => moved,
+    }?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_removed_member_has_a_folder_and_one_that_was_cut_short_goes_on_in_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let one = aside(directory.path()).unwrap();
+        std::fs::create_dir(directory.path().join("tls")).unwrap();
+        set_aside(&directory.path().join("tls"), &one).unwrap();
+        assert_eq!(aside(directory.path()).unwrap(), one);
+        assert!(one.join("tls").exists());
+
+        std::fs::create_dir(directory.path().join("db")).unwrap();
+        for name in LEFT_BEHIND {
+            set_aside(&directory.path().join(name), &one).unwrap();
+        }
+        assert!(one.join("db").exists() && one.join("tls").exists());
+        assert_ne!(aside(directory.path()).unwrap(), one);
+    }
+}
