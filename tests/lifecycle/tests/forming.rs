@@ -5,7 +5,7 @@
 
 use skerry_tests_harness::proto::etcdserverpb as pb;
 use skerry_tests_harness::{Addresses, Cluster, Kind, Options, Random, eventually};
-use skerry_tests_lifecycle::{brisk, last_words, run, server_of};
+use skerry_tests_lifecycle::{brisk, last_words};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -183,10 +183,6 @@ async fn a_first_server_that_lost_its_disk_never_forms_a_second_cluster() {
     cluster.members[0].kill().unwrap();
     cluster.restart(2).await.unwrap();
     cluster.wait_ready(1).await.unwrap();
-    let mut words = vec!["member".to_owned(), "remove".to_owned(), "m1".to_owned()];
-    words.extend(server_of(&cluster.members[1]));
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    run(&words, &[]).unwrap().succeeded();
     cluster.restart(0).await.unwrap();
     one_cluster_of_three(&mut cluster).await;
     assert_eq!(cluster_id(&cluster, 0), before);

@@ -307,18 +307,44 @@ async fn a_member_whose_datastore_is_gone_does_not_vote_again() {
 }
 
 #[tokio::test]
-async fn a_member_that_lost_its_disk_comes_back_only_after_it_was_removed() {
+async fn a_member_that_lost_its_disk_comes_back_under_its_name_by_itself() {
     let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
     cluster.members[1].kill().unwrap();
     std::fs::remove_dir_all(&cluster.members[1].data_dir).unwrap();
+    cluster.restart(1).await.unwrap();
+    cluster.wait_voters(3).await.unwrap();
     let list = member_command(&cluster, &["list"]);
-    let id = id_of(&list, "m2");
-    last_words(&mut cluster.members[1]).unwrap().refused(&[
+    assert_eq!(id_of(&list, "m2"), "4", "{}", list.said);
+}
+
+#[tokio::test]
+async fn a_member_that_runs_is_never_displaced_by_one_that_takes_its_name_and_address() {
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    let list = member_command(&cluster, &["list"]);
+    let id = id_of(&list, "m2").to_owned();
+    // It listens elsewhere, and says that it is where the member is.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let spare = Cluster::prepare(Kind::Skerry, 1, &brisk()).unwrap();
+    let impostor = &mut cluster.members[1];
+    let process = impostor.command.clone();
+    with_flag(
+        impostor,
+        "data-dir",
+        &elsewhere.path().display().to_string(),
+    );
+    let bind = spare.addresses.hosts[0].to_string();
+    with_flag(impostor, "bind-address", &bind);
+    let words: Vec<&str> = impostor.command[1..]
+        .iter()
+        .map(|word| word.to_str().unwrap())
+        .collect();
+    run(&words, &[]).unwrap().refused(&[
         "duplicate node name found",
         &format!("'m2' is member {id}"),
         &format!("skerry member remove {id}"),
     ]);
-    member_command(&cluster, &["remove", id]).succeeded();
-    cluster.restart(1).await.unwrap();
+    impostor.command = process;
     cluster.wait_voters(3).await.unwrap();
+    let list = member_command(&cluster, &["list"]);
+    assert_eq!(id_of(&list, "m2"), id, "{}", list.said);
 }

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use skerry_consensus::Status;
+use skerry_consensus::{Member, Status};
 
 use crate::limits::PENDING_NAMES_MAX;
 use crate::message::JoinRequest;
@@ -18,6 +18,9 @@ pub(crate) enum Admission {
     /// log cannot be known, and a member that comes back without its log must not come back under
     /// its id.
     Replace(u64),
+    /// The place of a started member, under its name: a box that lost its disk, or one that was
+    /// replaced, unless that member still runs.
+    Displace(u64),
     /// A member is to be added.
     New,
 }
@@ -71,17 +74,24 @@ pub(crate) fn admit(
             pending.names(*id)
         };
         if name == Some(request.name.as_str()) && !returns {
-            return Err(Refusal::DuplicateName {
-                name: request.name.clone(),
-                id: *id,
-                urls: member.peer_urls.join(", "),
-            });
+            if started && same_urls(&member.peer_urls) {
+                return Ok(Admission::Displace(*id));
+            }
+            return Err(duplicate(request, *id, member));
         }
         if returns {
             before = Some(*id);
         }
     }
     Ok(before.map_or(Admission::New, Admission::Replace))
+}
+
+pub(crate) fn duplicate(request: &JoinRequest, id: u64, member: &Member) -> Refusal {
+    Refusal::DuplicateName {
+        name: request.name.clone(),
+        id,
+        urls: member.peer_urls.join(", "),
+    }
 }
 
 #[cfg(test)]
@@ -137,17 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_started_member_is_taken_even_from_its_own_address() {
-        for url in ["https://127.0.0.9:2380", "https://127.0.0.2:2380"] {
-            let refusal = decide(&[(0xab, "two", url)], &[]).unwrap_err().to_string();
-            assert!(
-                refusal.starts_with(
-                    "duplicate node name found, please use a unique name for this node"
-                ),
-                "{refusal}"
-            );
-            assert!(refusal.contains("skerry member remove ab"), "{refusal}");
-        }
+    fn the_name_of_a_started_member_is_taken_but_at_its_own_address() {
+        let elsewhere = [(0xab, "two", "https://127.0.0.9:2380")];
+        let refusal = decide(&elsewhere, &[]).unwrap_err().to_string();
+        assert!(
+            refusal
+                .starts_with("duplicate node name found, please use a unique name for this node"),
+            "{refusal}"
+        );
+        assert!(refusal.contains("skerry member remove ab"), "{refusal}");
+        let there = [(0xab, "two", "https://127.0.0.2:2380")];
+        assert_eq!(decide(&there, &[]), Ok(Admission::Displace(0xab)));
     }
 
     #[test]

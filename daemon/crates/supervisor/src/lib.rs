@@ -39,6 +39,7 @@ mod server;
 #[cfg(test)]
 mod server_test;
 mod server_url;
+mod vacant;
 mod values;
 mod waiting;
 

@@ -54,6 +54,9 @@ pub const CRITICAL_VALUES_MAX: usize = 64;
 /// Longest of them, in bytes.
 pub const CRITICAL_VALUE_BYTES_MAX: usize = 512;
 
+/// Time for the host of a member to say that nobody listens there.
+pub const VACANT_ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// Time to connect to a server, and to agree on TLS.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Time for a server to answer: adding a member waits for the quorum's disks.

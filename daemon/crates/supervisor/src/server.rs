@@ -25,7 +25,7 @@ use skerry_pki::{CaHash, Password, Pki, PkiError, Token};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::admit::{Admission, Pending, admit};
+use crate::admit::{Admission, Pending, admit, duplicate};
 use crate::bootstrap::{self, Bootstrap};
 use crate::bucket::Bucket;
 use crate::cluster::Cluster;
@@ -38,6 +38,7 @@ use crate::message::{JOIN_PATH, JoinAnswer, JoinRequest, KnownMember};
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
 use crate::rotation::{Credential, Rotation, RotationError};
+use crate::vacant::is_vacant;
 use crate::values::CriticalValues;
 
 /// The node-to-node services of one server. Cheap to clone: one per connection.
@@ -338,7 +339,15 @@ impl<C: Cluster> Supervisor<C> {
         {
             return Err(Refusal::WrongPassword);
         }
-        if let Admission::Replace(before) = admit(&cluster.status(), &pending, request)? {
+        let before = match admit(&cluster.status(), &pending, request)? {
+            Admission::New => None,
+            Admission::Replace(before) => Some(before),
+            Admission::Displace(before) => {
+                self.may_displace(request, before).await?;
+                Some(before)
+            }
+        };
+        if let Some(before) = before {
             match cluster.remove_member(before).await {
                 Ok(()) | Err(ProposeError::MemberNotFound) => {}
                 Err(error) => return Err(error.into()),
@@ -359,6 +368,22 @@ impl<C: Cluster> Supervisor<C> {
             "a server joins"
         );
         Ok((id, cluster.status()))
+    }
+
+    /// A member that runs keeps its name, whoever else has the cluster's token.
+    async fn may_displace(&self, request: &JoinRequest, id: u64) -> Result<(), Refusal> {
+        if !is_vacant(&request.peer_urls).await {
+            let status = self.0.cluster.status();
+            let member = status.members.iter().find(|(known, ..)| *known == id);
+            let member = member.map_or_else(Default::default, |(_, member, _)| member.clone());
+            return Err(duplicate(request, id, &member));
+        }
+        tracing::warn!(
+            name = request.name,
+            member = format!("{id:x}"),
+            "nobody listens where this member was: a new server takes its place"
+        );
+        Ok(())
     }
 }
 
