@@ -20,6 +20,7 @@ mod key_range;
 mod keyspace;
 mod lease;
 pub mod limits;
+mod mirror;
 pub mod quota;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
@@ -45,6 +46,7 @@ pub use error::{ApplyError, QueryError, StoreError};
 pub use file::mark_for_check;
 pub use key_range::KeyRange;
 pub use lease::{Lease, LeaseChange};
+pub use mirror::{Base, Mirror};
 pub use reader::Reader;
 pub use revision::Revision;
 pub use ring::{EventRing, Since};

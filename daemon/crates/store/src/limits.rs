@@ -36,3 +36,6 @@ pub const SNAPSHOT_FIELD_BYTES_MAX: usize = COMMAND_BYTES_MAX + (64 << 10);
 
 /// Bytes of records that a snapshot's receiver gathers before it commits them to its file.
 pub const SNAPSHOT_COMMIT_BYTES: usize = 2 << 20;
+
+/// Revisions without a key that is mirrored, up to which watchers are told of each.
+pub const MIRROR_GAP_REVISIONS_MAX: i64 = 1_024;

@@ -254,6 +254,29 @@ impl Store {
         Ok(applied)
     }
 
+    /// Changes the state by what another store did.
+    pub(crate) fn mirror(
+        &mut self,
+        change: impl FnOnce(&mut Batch<'_>) -> Result<(), Fault>,
+    ) -> Result<(), StoreError> {
+        self.guarded(|store| {
+            let txn = store.begin()?;
+            let mut batch = Batch::begin(&txn, store.state, store.alarms.clone(), &mut store.auth)?;
+            change(&mut batch)?;
+            batch.finish()?;
+            let (state, leapt) = (batch.state, batch.leapt);
+            let revisions: Vec<_> = batch.revisions.drain(..).map(Arc::new).collect();
+            drop(batch);
+            let is_base = state.revision != store.state.revision && revisions.is_empty();
+            store.commit(txn, state)?;
+            match leapt || is_base {
+                true => store.shared.ring.restart(state.revision),
+                false => store.shared.ring.push(&revisions),
+            }
+            Ok(())
+        })
+    }
+
     fn begin(&self) -> Result<WriteTransaction, Fault> {
         let mut txn = self.file.database.begin_write()?;
         txn.set_durability(Durability::None)?;

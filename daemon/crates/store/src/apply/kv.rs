@@ -121,7 +121,7 @@ impl Batch<'_> {
         })
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         key: &Bytes,
         value: Bytes,
@@ -168,7 +168,11 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn insert_event(&mut self, at: Position, record: EventRecord<'_>) -> Result<(), Fault> {
+    pub(super) fn insert_event(
+        &mut self,
+        at: Position,
+        record: EventRecord<'_>,
+    ) -> Result<(), Fault> {
         let len = record.encoded_len(at);
         let mut row = self.events.insert_reserve(&at.encode()[..], len)?;
         record.encode(at, row.as_mut());
@@ -186,7 +190,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn move_lease(&mut self, key: &[u8], old: i64, new: i64) -> Result<(), Fault> {
+    pub(super) fn move_lease(&mut self, key: &[u8], old: i64, new: i64) -> Result<(), Fault> {
         if old == new {
             return Ok(());
         }

@@ -8,6 +8,7 @@ mod alarm;
 mod kv;
 mod lease;
 mod member;
+mod mirror;
 mod txn;
 
 use prost::Message;
@@ -47,6 +48,8 @@ pub(crate) struct Batch<'t> {
     pub(crate) applied: Vec<Applied>,
     pub(crate) revisions: Vec<Revision>,
     pub(crate) lease_changes: Vec<LeaseChange>,
+    /// The revisions do not follow those of the batch before.
+    pub(crate) leapt: bool,
     /// Events of the command that is being applied.
     changes: Vec<mvccpb::Event>,
 }
@@ -72,6 +75,7 @@ impl<'t> Batch<'t> {
             applied: Vec::new(),
             revisions: Vec::new(),
             lease_changes: Vec::new(),
+            leapt: false,
             changes: Vec::new(),
         })
     }
