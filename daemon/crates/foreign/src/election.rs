@@ -1,0 +1,118 @@
+//! Which of the servers on one etcd runs the controllers: who holds a key with a lease.
+//!
+//! Knows nothing about controllers. Invariant: whoever believes to lead has heard from etcd within
+//! a time shorter than its lease.
+
+use std::net::IpAddr;
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use futures_util::stream;
+use skerry_proto::etcdserverpb as pb;
+use tokio::time::{Instant, sleep};
+use tonic::Status;
+
+use crate::datastore::{Foreign, absent_then_put, range_in};
+use crate::limits::{LEADS_TIME_MAX, LEASE_PAUSE, LEASE_SECONDS, SERVERS_MAX};
+
+const LEADER: &[u8] = b"/skerry/leader";
+const SERVERS: &str = "/skerry/servers/";
+const SERVERS_END: &[u8] = b"/skerry/servers0";
+
+/// A server that may lead.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Candidate {
+    pub name: String,
+    pub address: IpAddr,
+}
+
+impl Foreign {
+    /// Stands for election until it is dropped.
+    pub async fn stand(&self, me: &Candidate) {
+        let mut lease = 0;
+        loop {
+            // The time counts from before etcd was asked.
+            let asked = Instant::now();
+            let held = self.hold(me, &mut lease).await;
+            match held {
+                Ok(leads) => self.set_led_at(leads.then_some(asked)),
+                Err(status) => {
+                    let reason = status.message();
+                    tracing::debug!(reason, "cannot ask the datastore who leads");
+                }
+            }
+            sleep(LEASE_PAUSE).await;
+        }
+    }
+
+    /// Whether this server leads.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        let led_at = self.led_at.lock().unwrap_or_else(PoisonError::into_inner);
+        led_at.is_some_and(|at| at.elapsed() < LEADS_TIME_MAX)
+    }
+
+    /// The addresses of the servers on this etcd, as the replica shows them.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let servers = pb::RangeRequest {
+            key: Bytes::from_static(SERVERS.as_bytes()),
+            range_end: Bytes::from_static(SERVERS_END),
+            limit: SERVERS_MAX,
+            ..pb::RangeRequest::default()
+        };
+        let Ok(view) = self.reader().view() else {
+            return Vec::new();
+        };
+        let kvs = view.range(&servers).map(|range| range.kvs);
+        let kvs = kvs.unwrap_or_default().into_iter();
+        kvs.filter_map(|kv| std::str::from_utf8(&kv.value).ok()?.parse().ok())
+            .collect()
+    }
+
+    fn set_led_at(&self, at: Option<Instant>) {
+        *self.led_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// Keeps the lease and what hangs on it; true where this server leads.
+    async fn hold(&self, me: &Candidate, lease: &mut i64) -> Result<bool, Status> {
+        if *lease != 0 && !self.keep(*lease).await? {
+            *lease = 0;
+        }
+        if *lease == 0 {
+            self.set_led_at(None);
+            let grant = pb::LeaseGrantRequest {
+                ttl: LEASE_SECONDS,
+                id: 0,
+            };
+            let mut leases = self.leases();
+            let granted = self.asked(leases.lease_grant(grant)).await?.id;
+            let put = pb::PutRequest {
+                key: Bytes::from(format!("{SERVERS}{}", me.name)),
+                value: Bytes::from(me.address.to_string()),
+                lease: granted,
+                ..pb::PutRequest::default()
+            };
+            self.asked(self.keys().put(put)).await?;
+            *lease = granted;
+        }
+        let name = Bytes::from(me.name.clone());
+        let txn = absent_then_put(Bytes::from_static(LEADER), name, *lease);
+        let answer = self.asked(self.keys().txn(txn)).await?;
+        // The lease says whose it is: a name may be back after a restart.
+        let mut ranges = answer.responses.into_iter().filter_map(range_in);
+        let held = ranges.any(|range| range.kvs.iter().any(|kv| kv.lease == *lease));
+        Ok(answer.succeeded || held)
+    }
+
+    /// False where the lease has ended.
+    async fn keep(&self, id: i64) -> Result<bool, Status> {
+        let once = stream::iter([pb::LeaseKeepAliveRequest { id }]);
+        let mut leases = self.leases();
+        let mut answers = self.asked(leases.lease_keep_alive(once)).await?;
+        let answer = async { answers.message().await.map(tonic::Response::new) };
+        let answer = self.asked(answer).await?;
+        Ok(answer.is_some_and(|answer| answer.ttl > 0))
+    }
+}
