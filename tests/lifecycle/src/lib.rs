@@ -8,9 +8,11 @@
 
 mod binary;
 mod http;
+mod removal;
 
 pub use binary::{Ran, last_words, run, server_of};
 pub use http::{Answer, get, get_plain};
+pub use removal::remove;
 
 use skerry_tests_harness::Options;
 

@@ -222,9 +222,7 @@ async fn a_removed_member_joins_as_new_with_one_flag_and_what_it_had_is_kept() {
             .await;
         let members = list.unwrap().into_inner().members;
         let id = members.iter().find(|one| one.name == name).unwrap().id;
-        client
-            .cluster
-            .member_remove(pb::MemberRemoveRequest { id })
+        skerry_tests_lifecycle::remove(&mut client, id)
             .await
             .unwrap();
         cluster.members[index]

@@ -129,10 +129,11 @@ async fn a_leader_that_is_removed_hands_over_first_and_writes_hardly_wait() {
     let id = status.unwrap().into_inner().leader;
     let mut through = cluster.client((leader + 1) % 3).unwrap();
     let since = Instant::now();
-    let remove = pb::MemberRemoveRequest { id };
-    let left = through.cluster.member_remove(remove).await.unwrap();
+    let left = skerry_tests_lifecycle::remove(&mut through, id)
+        .await
+        .unwrap();
     println!("the removal took {:?}", since.elapsed());
-    assert_eq!(left.get_ref().members.len(), 2);
+    assert_eq!(left.members.len(), 2);
     let ended = cluster.members[leader].wait_for_exit(DEADLINE).unwrap();
     assert_eq!(ended.code(), Some(1));
     load.finish("removed").await;
