@@ -75,7 +75,11 @@ fn events(snapshot: &Snapshot, revision: i64) -> Result<u32, Fault> {
 }
 
 /// Whether an event at or before the compact revision holds a value of that revision.
-fn is_kept(snapshot: &Snapshot, at: Position, event: EventRecord<'_>) -> Result<bool, Fault> {
+pub(crate) fn is_kept(
+    snapshot: &Snapshot,
+    at: Position,
+    event: EventRecord<'_>,
+) -> Result<bool, Fault> {
     if event.tombstone {
         return Ok(false);
     }

@@ -1,0 +1,35 @@
+//! Why a snapshot cannot be written or read.
+
+use skerry_bbolt::BboltError;
+use skerry_store::StoreError;
+
+/// What went wrong with a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The file cannot be written or read, or is no database of etcd's.
+    #[error(transparent)]
+    File(#[from] BboltError),
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StoreError),
+    /// What the snapshot says of itself cannot be understood.
+    #[error("what the snapshot says of itself: {reason}")]
+    Metadata {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ArchiveError {
+    pub(crate) fn metadata(reason: impl ToString) -> ArchiveError {
+        ArchiveError::Metadata {
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<std::io::Error> for ArchiveError {
+    fn from(error: std::io::Error) -> ArchiveError {
+        ArchiveError::File(error.into())
+    }
+}

@@ -1,0 +1,17 @@
+//! Snapshots of the datastore: one file in the format of etcd's own, which its tools read.
+//!
+//! ```text
+//! file   etcd's database (bbolt): the keys with their history, leases, users, members, ...
+//!        and the bucket `skerry`, see [`Origin`] | SHA-256 of all before
+//! ```
+//!
+//! Knows nothing about where snapshots are kept and who asked for them.
+
+mod error;
+pub mod limits;
+mod metadata;
+mod write;
+
+pub use error::ArchiveError;
+pub use metadata::{METADATA_VERSION, Member, Metadata, Origin};
+pub use write::Snapshot;

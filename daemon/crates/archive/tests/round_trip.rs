@@ -1,0 +1,265 @@
+//! What a snapshot holds is what the state holds, in the words of etcd.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Cursor;
+
+use anyhow::{Result, ensure};
+use prost::Message;
+use skerry_archive::{ArchiveError, Member, Metadata, Origin, Snapshot};
+use skerry_bbolt::{Database, Writer};
+use skerry_proto::command::{Command, command::Operation};
+use skerry_proto::{etcdserverpb as pb, mvccpb};
+use skerry_store::{Entry, LogId, Options, Payload, Store};
+
+struct State {
+    store: Store,
+    next: u64,
+    _dir: tempfile::TempDir,
+}
+
+impl State {
+    fn new() -> State {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state.redb"), Options::default()).unwrap();
+        State {
+            store,
+            next: 0,
+            _dir: dir,
+        }
+    }
+
+    fn apply(&mut self, operation: Operation) {
+        let command = Command {
+            origin: 1,
+            request: self.next,
+            operation: Some(operation),
+            ..Command::default()
+        };
+        let log_id = LogId {
+            term: 3,
+            node_id: 1,
+            index: self.next,
+        };
+        self.next += 1;
+        let payload = Payload::Command(command.encode_to_vec().into());
+        let applied = self.store.apply(&[Entry { log_id, payload }]).unwrap();
+        assert!(
+            applied
+                .applied
+                .iter()
+                .all(|applied| applied.outcome.is_ok())
+        );
+    }
+
+    fn put(&mut self, key: &str, value: &str, lease: i64) {
+        self.apply(Operation::Put(put(key, value, lease)));
+    }
+
+    fn file(&self, origin: Origin) -> Vec<u8> {
+        let snapshot = Snapshot::of(self.store.reader().view().unwrap(), origin).unwrap();
+        let mut file = Vec::new();
+        snapshot.write(&mut file).unwrap();
+        assert_eq!(file.len() as u64, snapshot.bytes());
+        file
+    }
+}
+
+fn put(key: &str, value: &str, lease: i64) -> pb::PutRequest {
+    pb::PutRequest {
+        key: key.to_owned().into(),
+        value: value.to_owned().into(),
+        lease,
+        ..pb::PutRequest::default()
+    }
+}
+
+/// Keys with a history, a transaction, a deletion, a lease.
+fn filled() -> State {
+    let mut state = State::new();
+    state.apply(Operation::LeaseGrant(pb::LeaseGrantRequest {
+        id: 7,
+        ttl: 600,
+    }));
+    state.put("a", "1", 0);
+    state.put("b", "2", 7);
+    let puts = ["a", "c"].map(|key| pb::RequestOp {
+        request: Some(pb::request_op::Request::RequestPut(put(key, "3", 0))),
+    });
+    state.apply(Operation::Txn(pb::TxnRequest {
+        success: puts.to_vec(),
+        ..pb::TxnRequest::default()
+    }));
+    state.apply(Operation::DeleteRange(pb::DeleteRangeRequest {
+        key: "c".into(),
+        ..pb::DeleteRangeRequest::default()
+    }));
+    state
+}
+
+fn rows(file: &[u8], bucket: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    let mut database = Database::open(Cursor::new(file)).unwrap();
+    let found = database.rows(bucket.as_bytes(), |key, value| {
+        rows.push((key.to_vec(), value.to_vec()));
+        Ok::<(), ArchiveError>(())
+    });
+    assert!(found.unwrap(), "no bucket {bucket}");
+    rows
+}
+
+/// Revision, place in it, and whether it is a deletion, of every event.
+fn events(file: &[u8]) -> Vec<(i64, i64, bool)> {
+    let at = |row: &[u8], at: usize| i64::from_be_bytes(row[at..at + 8].try_into().unwrap());
+    rows(file, "key")
+        .iter()
+        .map(|(row, _)| (at(row, 0), at(row, 9), row.get(17) == Some(&b't')))
+        .collect()
+}
+
+#[test]
+fn every_event_stands_at_its_revision_with_all_that_is_known_of_it() {
+    let file = filled().file(Origin::default());
+    let wanted = [(2, 0), (3, 0), (4, 0), (4, 1), (5, 0)];
+    let wanted = wanted.map(|(main, sub)| (main, sub, main == 5));
+    assert_eq!(events(&file), wanted);
+    let rows = rows(&file, "key");
+    let kv = |row: usize| mvccpb::KeyValue::decode(&rows[row].1[..]).unwrap();
+    let leased = mvccpb::KeyValue {
+        key: "b".into(),
+        value: "2".into(),
+        create_revision: 3,
+        mod_revision: 3,
+        version: 1,
+        lease: 7,
+    };
+    assert_eq!(kv(1), leased);
+    let second = kv(2);
+    assert_eq!((second.create_revision, second.version), (2, 2));
+    let deleted = mvccpb::KeyValue {
+        key: "c".into(),
+        ..mvccpb::KeyValue::default()
+    };
+    assert_eq!(kv(4), deleted);
+}
+
+#[test]
+fn how_far_the_compaction_has_come_is_not_to_be_seen() {
+    let mut state = filled();
+    state.apply(Operation::Compaction(pb::CompactionRequest {
+        revision: 4,
+        physical: false,
+    }));
+    let before = state.file(Origin::default());
+    while state.store.compact_step().unwrap() {}
+    let after = state.file(Origin::default());
+    assert!(before == after);
+    let left = events(&before);
+    assert_eq!(
+        left[0],
+        (3, 0, false),
+        "what was replaced is gone: {left:?}"
+    );
+    let meta = rows(&before, "meta");
+    let names: Vec<_> = meta
+        .iter()
+        .map(|(name, _)| name.escape_ascii().to_string())
+        .collect();
+    let wanted = [
+        "confState",
+        "consistent_index",
+        "finishedCompactRev",
+        "scheduledCompactRev",
+        "term",
+    ];
+    assert_eq!(names, wanted);
+    assert_eq!(meta[1].1, (state.next - 1).to_be_bytes());
+}
+
+#[test]
+fn leases_and_members_are_written_as_etcd_does() {
+    let member = |id, is_learner| Member {
+        id,
+        name: format!("m{id}"),
+        peer_urls: vec!["https://127.0.0.1:2380".into()],
+        client_urls: vec!["https://127.0.0.1:2379".into()],
+        is_learner,
+    };
+    let origin = Origin {
+        metadata: Metadata {
+            members: vec![member(2, false), member(16, true)],
+            ..Metadata::default()
+        },
+        bootstrap: None,
+    };
+    let file = filled().file(origin);
+    let lease = (7_i64.to_be_bytes().to_vec(), vec![0x08, 7, 0x10, 0xd8, 4]);
+    assert_eq!(rows(&file, "lease"), [lease]);
+    let members = rows(&file, "members");
+    let names: Vec<_> = members.iter().map(|(name, _)| &name[..]).collect();
+    assert_eq!(names, [&b"10"[..], b"2"]);
+    let learner: serde_json::Value = serde_json::from_slice(&members[0].1).unwrap();
+    assert_eq!(learner["isLearner"], true);
+    let (_, state) = &rows(&file, "meta")[0];
+    let state: serde_json::Value = serde_json::from_slice(state).unwrap();
+    let wanted = serde_json::json!({"voters": [2], "learners": [16], "auto_leave": false});
+    assert_eq!(state, wanted);
+}
+
+#[test]
+fn a_snapshot_says_where_it_is_from_and_one_of_etcd_says_nothing() -> Result<()> {
+    let origin = Origin {
+        metadata: Metadata {
+            version: 1,
+            node_name: "one".into(),
+            cluster_id: u64::MAX,
+            revision: 5,
+            token_fingerprint: Some("2bb80d537b1d".into()),
+            ..Metadata::default()
+        },
+        bootstrap: Some(b"sealed".to_vec()),
+    };
+    let file = filled().file(origin.clone());
+    let read = Origin::read(&mut Database::open(Cursor::new(&file))?)?;
+    ensure!(read == Some(origin.clone()));
+    ensure!(read_back(|writer| writer.bucket(b"key"))?.is_none());
+    let mut later = origin.metadata;
+    later.version += 1;
+    let later = serde_json::to_vec(&later)?;
+    for row in [&later[..], b"{}", b"no JSON", &vec![b' '; 2 << 20]] {
+        let refused = read_back(|writer| {
+            writer.bucket(b"skerry")?;
+            writer.put(b"metadata", row)
+        });
+        ensure!(matches!(refused, Err(ArchiveError::Metadata { .. })));
+    }
+    Ok(())
+}
+
+fn read_back(
+    fill: impl Fn(&mut dyn Rows) -> Result<(), skerry_bbolt::BboltError>,
+) -> Result<Option<Origin>, ArchiveError> {
+    let mut measuring = Writer::measuring();
+    fill(&mut measuring)?;
+    let layout = measuring.finish()?;
+    let mut file = Vec::new();
+    let mut writer = Writer::new(&mut file, layout)?;
+    fill(&mut writer)?;
+    writer.finish()?;
+    Origin::read(&mut Database::open(Cursor::new(&file))?)
+}
+
+/// Either of the two writers.
+trait Rows {
+    fn bucket(&mut self, name: &[u8]) -> Result<(), skerry_bbolt::BboltError>;
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), skerry_bbolt::BboltError>;
+}
+
+impl<W: std::io::Write> Rows for Writer<W> {
+    fn bucket(&mut self, name: &[u8]) -> Result<(), skerry_bbolt::BboltError> {
+        Writer::bucket(self, name)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), skerry_bbolt::BboltError> {
+        Writer::put(self, key, value)
+    }
+}
