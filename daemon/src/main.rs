@@ -26,6 +26,7 @@ mod returning;
 mod server;
 mod server_token;
 mod service_manager;
+mod snapshots;
 
 use std::process::ExitCode;
 

@@ -25,7 +25,7 @@ use crate::membership::{self, Membership};
 use crate::renewal::{Orders, Renewal};
 use crate::{
     api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, renewal, returning,
-    server_token, service_manager,
+    server_token, service_manager, snapshots,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -179,18 +179,20 @@ fn start_serving(
         tokens: settings.auth_token.clone(),
         ..skerry_etcd::AuthOptions::default()
     };
+    let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token)?;
+    let describe = snapshots::describe(handle, &supervisor, &member.pki);
     let etcd = skerry_etcd::Server::with_auth(
         handle.clone(),
         skerry_etcd::Options {
             quota_bytes: settings.quota_bytes,
             election_timeout: settings.election,
             more_metrics: crate::gauges::write,
+            describe: Some(describe),
             ..skerry_etcd::Options::default()
         },
         &auth,
     )
     .context("auth-token")?;
-    let supervisor = Supervisor::new(handle.clone(), &member.pki, &member.token)?;
     supervisor.expect(settings.critical.values());
     let stops = stop.clone();
     let shutdown = Check::now("shutdown", &[Probe::Ready], move || {

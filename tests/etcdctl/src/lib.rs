@@ -1,7 +1,8 @@
 //! Every sub-command of the real etcdctl, against Skerry and against etcd: what it prints and
 //! how it ends must be the same, apart from ids, terms, sizes, times and addresses.
 //!
-//! `etcdutl` is not compared: it works on the files of a stopped etcd, which Skerry has not.
+//! `etcdutl` is not compared: it works on the files of a stopped etcd, which Skerry has not; it reads
+//! snapshots of Skerry.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

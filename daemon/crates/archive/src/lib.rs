@@ -13,5 +13,5 @@ mod metadata;
 mod write;
 
 pub use error::ArchiveError;
-pub use metadata::{METADATA_VERSION, Member, Metadata, Origin};
+pub use metadata::{Describe, METADATA_VERSION, Member, Metadata, Origin};
 pub use write::Snapshot;

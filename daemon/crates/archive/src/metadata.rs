@@ -9,10 +9,13 @@
 //!                  as they travel to a server that joins
 //! ```
 
+use std::fmt;
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use skerry_bbolt::Database;
+use skerry_store::View;
 
 use crate::ArchiveError;
 use crate::limits::{BOOTSTRAP_BYTES_MAX, METADATA_BYTES_MAX};
@@ -118,5 +121,31 @@ impl Origin {
             ..=METADATA_BYTES_MAX => Ok(row),
             _ => Err(ArchiveError::metadata("it is too long")),
         }
+    }
+}
+
+type DescribeView = dyn Fn(&View) -> Result<Origin, ArchiveError> + Send + Sync;
+
+/// Says where a snapshot of a state is from.
+#[derive(Clone)]
+pub struct Describe(Arc<DescribeView>);
+
+impl Describe {
+    /// What `origin` says.
+    pub fn new(
+        origin: impl Fn(&View) -> Result<Origin, ArchiveError> + Send + Sync + 'static,
+    ) -> Describe {
+        Describe(Arc::new(origin))
+    }
+
+    /// Where a snapshot of this state is from.
+    pub fn origin(&self, view: &View) -> Result<Origin, ArchiveError> {
+        (self.0)(view)
+    }
+}
+
+impl fmt::Debug for Describe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Describe").finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use prost::Message;
+use skerry_archive::Describe;
 pub(crate) use skerry_consensus::Caller;
 use skerry_consensus::Handle;
 use skerry_consensus::{ProposeError, Status as ClusterStatus};
@@ -37,6 +38,8 @@ pub struct Options {
     pub progress_notify_interval: Duration,
     /// Writes what `/metrics` tells besides: what the server that this is part of measures.
     pub more_metrics: fn(&mut skerry_metrics::Text),
+    /// Says where the snapshots that clients take are from; without it they name the members only.
+    pub describe: Option<Describe>,
 }
 
 impl Default for Options {
@@ -46,6 +49,7 @@ impl Default for Options {
             election_timeout: Duration::from_secs(5),
             progress_notify_interval: Duration::from_secs(600),
             more_metrics: |_| {},
+            describe: None,
         }
     }
 }

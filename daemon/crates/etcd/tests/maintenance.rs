@@ -3,13 +3,17 @@
 
 mod common;
 
+use std::io::Cursor;
+
 use common::{Member, in_time, put};
+use prost::Message;
 use ring::digest::{SHA256, digest};
+use skerry_bbolt::{BboltError, Database};
 use skerry_etcd::Options;
 use skerry_etcd::limits::SNAPSHOTS_MAX;
-use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::downgrade_request::DowngradeAction;
-use skerry_store::SnapshotWriter;
+use skerry_proto::{etcdserverpb as pb, mvccpb};
+
 use tonic::Code;
 
 #[tokio::test]
@@ -68,13 +72,16 @@ async fn a_snapshot_ends_with_the_checksum_of_whole_sectors_and_holds_the_state(
     assert_eq!(digest(&SHA256, content).as_ref(), checksum);
     assert!(content.len() > 900_000);
 
-    let (content, length) = content.split_last_chunk::<8>().unwrap();
-    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap();
-    assert!(content[length..].iter().all(|byte| *byte == 0));
-    let dir = tempfile::tempdir().unwrap();
-    let mut writer = SnapshotWriter::create(&dir.path().join("restored")).unwrap();
-    writer.write(&content[..length]).unwrap();
-    assert_eq!(writer.finish().unwrap().revision, 301);
+    let mut database = Database::open(Cursor::new(content)).unwrap();
+    let mut revision = 2_i64;
+    let found = database.rows(b"key", |row, value| {
+        let kv = mvccpb::KeyValue::decode(value).unwrap();
+        assert_eq!(row[..8], revision.to_be_bytes());
+        assert_eq!(kv.key, format!("k{}", revision - 2).as_bytes());
+        revision += 1;
+        Ok::<(), BboltError>(())
+    });
+    assert!(found.unwrap() && revision == 302);
     member.stop().await;
 }
 

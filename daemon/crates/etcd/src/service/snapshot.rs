@@ -1,21 +1,18 @@
-//! `Maintenance.Snapshot`: the whole state as a file that can be kept.
+//! `Maintenance.Snapshot`: the whole state as a file that can be kept, and that etcd's own tools
+//! read (see the crate `archive`).
 //!
-//! ```text
-//! file     the store's snapshot stream | zeros | length of the stream u64 LE | SHA-256 of all before
-//! ```
-//!
-//! So many zeros that the checksum stands at a multiple of 512 bytes: by that etcd's clients see
-//! that a file is whole before they keep it. The state is read on
-//! a thread of its own, a few pieces ahead of the client; a client that stops taking them is left,
-//! because the space of what is overwritten meanwhile cannot be used again.
+//! The state is read on a thread of its own, twice: to measure, and to write, a few pieces ahead of
+//! the client. A client that stops taking them is left, because the space of what is overwritten
+//! meanwhile cannot be used again.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream;
-use ring::digest::{Context, SHA256};
+use skerry_archive::{ArchiveError, Member, Metadata, Origin, Snapshot};
 use skerry_proto::etcdserverpb as pb;
-use skerry_store::{SnapshotReader, StoreError};
+use skerry_store::View;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::Status;
 
@@ -25,10 +22,6 @@ use crate::grpc::{self, Body, Received, RequestBody};
 use crate::limits::{SNAPSHOT_MESSAGE_BYTES_MAX, SNAPSHOT_PIECES_AHEAD, SNAPSHOT_STALL_TIME_MAX};
 use crate::method::Method;
 use crate::who::Who;
-
-/// What the length of the file without its checksum is a multiple of: the sector that etcd's
-/// clients tell a checksum by.
-const SECTOR_BYTES: u64 = 512;
 
 type Piece = Result<pb::SnapshotResponse, Status>;
 
@@ -43,101 +36,122 @@ impl Api {
         self.permit_admin_untranslated(&who).await?;
         let slot = Arc::clone(&self.snapshots).try_acquire_owned();
         let slot = slot.map_err(|_| Status::from(errors::TOO_MANY_REQUESTS))?;
-        let reader = self
-            .reader
-            .snapshot()
-            .map_err(|error| errors::store(&error))?;
-        let expected_bytes = self.view()?.size_in_use_bytes();
+        let view = self.view()?;
         let (sender, receiver) = mpsc::channel(SNAPSHOT_PIECES_AHEAD);
-        let runtime = tokio::runtime::Handle::current();
-        let sending = Sending {
+        let mut sending = Sending {
+            api: Arc::clone(self),
             sender,
-            runtime,
-            expected_bytes,
-            sent_bytes: 0,
+            runtime: tokio::runtime::Handle::current(),
+            piece: BytesMut::new(),
+            left_bytes: 0,
+            is_left: false,
             _slot: slot,
         };
-        tokio::task::spawn_blocking(move || sending.run(reader));
+        tokio::task::spawn_blocking(move || sending.run(view));
         let pieces = stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|piece| (piece, receiver))
         });
         Ok(self.answers(Method::Snapshot, who, pieces))
     }
-}
 
-/// What follows a stream of this length, up to the checksum.
-fn ending(length: u64) -> Bytes {
-    let without_zeros = length + size_of::<u64>() as u64;
-    let zeros = without_zeros.next_multiple_of(SECTOR_BYTES) - without_zeros;
-    let mut ending = vec![0; zeros as usize];
-    ending.extend_from_slice(&length.to_le_bytes());
-    ending.into()
+    fn origin(&self, view: &View) -> Result<Origin, ArchiveError> {
+        if let Some(describe) = &self.options.describe {
+            return describe.origin(view);
+        }
+        let status = self.status();
+        let member = |(id, member, is_learner): &(u64, skerry_consensus::Member, bool)| Member {
+            id: *id,
+            name: member.name.clone(),
+            peer_urls: member.peer_urls.clone(),
+            client_urls: member.client_urls.clone(),
+            is_learner: *is_learner,
+        };
+        let metadata = Metadata {
+            cluster_id: status.cluster_id,
+            member_id: status.member_id,
+            members: status.members.iter().map(member).collect(),
+            revision: view.revision(),
+            ..Metadata::default()
+        };
+        Ok(Origin {
+            metadata,
+            bootstrap: None,
+        })
+    }
 }
 
 /// The thread that reads.
 struct Sending {
+    api: Arc<Api>,
     sender: mpsc::Sender<Piece>,
     runtime: tokio::runtime::Handle,
-    /// About what there is to send: the exact length is known at the end.
-    expected_bytes: u64,
-    sent_bytes: u64,
+    /// Bytes that are not sent yet, and how many are left with them.
+    piece: BytesMut,
+    left_bytes: u64,
+    /// The client takes no more.
+    is_left: bool,
     _slot: OwnedSemaphorePermit,
 }
 
-/// The client takes no more.
-struct Left;
-
 impl Sending {
-    fn run(mut self, reader: SnapshotReader) {
-        let mut digest = Context::new(&SHA256);
-        for frame in reader {
-            let sent = match frame {
-                Ok(frame) => self.send_frame(&frame, &mut digest),
-                Err(error) => self.fail(&error),
-            };
-            if sent.is_err() {
-                return;
+    fn run(&mut self, view: View) {
+        let written = self
+            .api
+            .origin(&view)
+            .and_then(|origin| Snapshot::of(view, origin))
+            .and_then(|snapshot| {
+                self.left_bytes = snapshot.bytes();
+                snapshot.write(&mut *self)
+            });
+        match written {
+            Err(_) if self.is_left => {}
+            Err(ArchiveError::State(error)) => _ = self.send(Err(errors::store(&error))),
+            Err(error) => {
+                tracing::error!(%error, "no snapshot could be made");
+                _ = self.send(Err(Status::internal(format!("etcdserver: {error}"))));
             }
+            Ok(()) => {}
         }
-        if self
-            .send_frame(&ending(self.sent_bytes), &mut digest)
-            .is_err()
-        {
-            return;
-        }
-        let checksum = Bytes::copy_from_slice(digest.finish().as_ref());
-        let _ = self.send(Ok(pb::SnapshotResponse {
-            header: None,
-            remaining_bytes: 0,
-            blob: checksum,
-        }));
     }
 
-    fn send_frame(&mut self, frame: &Bytes, digest: &mut Context) -> Result<(), Left> {
-        digest.update(frame);
-        for start in (0..frame.len()).step_by(SNAPSHOT_MESSAGE_BYTES_MAX) {
-            let end = frame.len().min(start + SNAPSHOT_MESSAGE_BYTES_MAX);
-            self.sent_bytes += (end - start) as u64;
-            self.send(Ok(pb::SnapshotResponse {
-                header: None,
-                // Never 0 before the checksum: some clients stop there.
-                remaining_bytes: self.expected_bytes.saturating_sub(self.sent_bytes).max(1),
-                blob: frame.slice(start..end),
-            }))?;
-        }
-        Ok(())
-    }
-
-    fn fail(&self, error: &StoreError) -> Result<(), Left> {
-        self.send(Err(errors::store(error)))?;
-        Err(Left)
-    }
-
-    fn send(&self, piece: Piece) -> Result<(), Left> {
+    fn send(&mut self, piece: Piece) -> io::Result<()> {
         let sent = self.sender.send_timeout(piece, SNAPSHOT_STALL_TIME_MAX);
-        self.runtime.block_on(sent).map_err(|_| {
+        let sent = self.runtime.block_on(sent);
+        sent.map_err(|_| {
+            self.is_left = true;
             tracing::info!("a client stopped taking its snapshot");
-            Left
+            io::ErrorKind::BrokenPipe.into()
         })
+    }
+
+    fn send_piece(&mut self) -> io::Result<()> {
+        let blob: Bytes = self.piece.split().freeze();
+        if blob.is_empty() {
+            return Ok(());
+        }
+        self.left_bytes = self.left_bytes.saturating_sub(blob.len() as u64);
+        self.send(Ok(pb::SnapshotResponse {
+            header: None,
+            // Never 0 before the checksum: some clients stop there.
+            remaining_bytes: self.left_bytes,
+            blob,
+        }))
+    }
+}
+
+impl Write for Sending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = SNAPSHOT_MESSAGE_BYTES_MAX - self.piece.len();
+        let taken = bytes.len().min(room);
+        self.piece.extend_from_slice(&bytes[..taken]);
+        if self.piece.len() == SNAPSHOT_MESSAGE_BYTES_MAX {
+            self.send_piece()?;
+        }
+        Ok(taken)
+    }
+
+    /// Comes before the checksum, which so is a piece of its own, as etcd sends it.
+    fn flush(&mut self) -> io::Result<()> {
+        self.send_piece()
     }
 }

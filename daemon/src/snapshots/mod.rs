@@ -1,0 +1,5 @@
+//! Snapshots of the datastore that this server takes.
+
+mod origin;
+
+pub(crate) use origin::describe;
