@@ -96,6 +96,13 @@ impl Load {
     }
 }
 
+/// Waits for the end of a member, off this thread: the writers go on meanwhile.
+async fn ended(cluster: &mut Cluster, member: usize) -> std::process::ExitStatus {
+    let mut member = cluster.members.remove(member);
+    let waiting = tokio::task::spawn_blocking(move || member.wait_for_exit(DEADLINE));
+    waiting.await.unwrap().unwrap()
+}
+
 async fn three() -> (Cluster, usize) {
     let options = Options {
         flags: vec![format!("--election-timeout={}ms", ELECTION.as_millis())],
@@ -115,7 +122,7 @@ async fn a_leader_that_is_stopped_hands_over_first_and_writes_hardly_wait() {
         .signal(skerry_tests_harness::Signal::SIGTERM)
         .unwrap();
     load.goes_on().await;
-    cluster.members[leader].wait_for_exit(DEADLINE).unwrap();
+    ended(&mut cluster, leader).await;
     println!("the stop took {:?}", since.elapsed());
     load.finish("stopped").await;
 }
@@ -134,7 +141,6 @@ async fn a_leader_that_is_removed_hands_over_first_and_writes_hardly_wait() {
         .unwrap();
     println!("the removal took {:?}", since.elapsed());
     assert_eq!(left.members.len(), 2);
-    let ended = cluster.members[leader].wait_for_exit(DEADLINE).unwrap();
-    assert_eq!(ended.code(), Some(1));
+    assert_eq!(ended(&mut cluster, leader).await.code(), Some(1));
     load.finish("removed").await;
 }
