@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skerry_foreign::{Candidate, Foreign, Members};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use skerry_foreign::{Candidate, Foreign, Members, Tls};
 use skerry_proto::command::command::Operation;
 use skerry_proto::etcdserverpb as pb;
 use skerry_store::Reply;
-use skerry_tests_harness::{Cluster, Kind, Options, eventually_async};
+use skerry_tests_harness::{Cluster, Credentials, Kind, Options, eventually_async};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -21,14 +23,38 @@ fn plain() -> Options {
     }
 }
 
-fn foreign(cluster: &Cluster, folder: &Path) -> Arc<Foreign> {
+fn roots(credentials: &Credentials) -> rustls::RootCertStore {
+    let mut roots = rustls::RootCertStore::empty();
+    for authority in CertificateDer::pem_file_iter(&credentials.server_ca).unwrap() {
+        roots.add(authority.unwrap()).unwrap();
+    }
+    roots
+}
+
+fn tls(credentials: Option<&Credentials>) -> Tls {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
+    let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let members = Members::new(&cluster.endpoints(), &Arc::new(tls)).unwrap();
+        .unwrap();
+    let config = match credentials {
+        None => config
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth(),
+        Some(credentials) => {
+            let chain = CertificateDer::pem_file_iter(&credentials.certificate).unwrap();
+            let key = PrivateKeyDer::from_pem_file(&credentials.key).unwrap();
+            config
+                .with_root_certificates(roots(credentials))
+                .with_client_auth_cert(chain.map(Result::unwrap).collect(), key)
+                .unwrap()
+        }
+    };
+    let config = Arc::new(config);
+    Arc::new(move || Ok(Arc::clone(&config)))
+}
+
+fn foreign(cluster: &Cluster, folder: &Path) -> Arc<Foreign> {
+    let members = Members::new(&cluster.endpoints(), &tls(cluster.credentials())).unwrap();
     let path = folder.join("replica.redb");
     Arc::new(Foreign::new(members, &path, skerry_store::Options::default()).unwrap())
 }
@@ -59,11 +85,19 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn a_replica_shows_what_etcd_holds_also_across_a_restart_of_etcd() {
-    let mut etcd = Cluster::start(Kind::Etcd, 1, &plain()).await.unwrap();
+    let mut etcd = Cluster::start(Kind::Etcd, 1, &Options::default())
+        .await
+        .unwrap();
     let mut other = etcd.client(0).unwrap();
     for n in 0..200 {
         let key = format!("/registry/before/{n:03}");
         other.kv.put(put(&key, "1")).await.unwrap();
+    }
+    // More than one page may hold.
+    let large = "x".repeat(1 << 20);
+    for n in 0..12 {
+        let key = format!("/registry/large/{n:02}");
+        other.kv.put(put(&key, &large)).await.unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     let foreign = foreign(&etcd, folder.path());
@@ -73,6 +107,7 @@ async fn a_replica_shows_what_etcd_holds_also_across_a_restart_of_etcd() {
         .await
         .unwrap();
     assert_eq!(value(&foreign, "/registry/before/199").unwrap(), "1");
+    assert_eq!(value(&foreign, "/registry/large/11").unwrap(), large);
 
     // Own writes are there once they are answered, at etcd's revision.
     let written = foreign.propose(Operation::Put(put("/registry/own", "1")));
@@ -145,4 +180,57 @@ async fn of_two_servers_on_one_etcd_one_leads_and_the_other_takes_over() {
     .await;
     assert!(!servers[leads].leads());
     tasks.iter().for_each(|task| task.abort());
+}
+
+#[tokio::test]
+async fn of_three_members_of_etcd_one_may_die_and_the_next_one_is_asked() {
+    let mut etcd = Cluster::start(Kind::Etcd, 3, &plain()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = foreign(&etcd, folder.path());
+    let following = Arc::clone(&foreign);
+    let following = tokio::spawn(async move { following.run().await });
+    tokio::time::timeout(DEADLINE, foreign.ready())
+        .await
+        .unwrap();
+    // The first of the list is the one that is asked.
+    etcd.members[0].kill().unwrap();
+    let written = || async {
+        let put = Operation::Put(put("/registry/own", "2"));
+        foreign.propose(put).await.map_err(anyhow::Error::from)
+    };
+    eventually_async("another member takes writes", DEADLINE, written)
+        .await
+        .unwrap();
+    let mut other = etcd.client(1).unwrap();
+    other.kv.put(put("/registry/other", "2")).await.unwrap();
+    until("another member is followed", || {
+        value(&foreign, "/registry/other").as_deref() == Some("2")
+    })
+    .await;
+    following.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_retires_hands_over_at_once() {
+    let etcd = Cluster::start(Kind::Etcd, 1, &plain()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = foreign(&etcd, folder.path());
+    let me = Candidate {
+        name: "n1".to_owned(),
+        address: IpAddr::V4(Ipv4Addr::new(127, 0, 32, 1)),
+    };
+    let standing = Arc::clone(&foreign);
+    let tasks = tokio::spawn(async move { tokio::join!(standing.run(), standing.stand(&me)).0 });
+    until("it leads", || foreign.leads()).await;
+    tasks.abort();
+    assert!(tasks.await.is_err());
+    foreign.retire().await;
+    assert!(!foreign.leads());
+    let mut other = etcd.client(0).unwrap();
+    let leader = pb::RangeRequest {
+        key: "/skerry/leader".into(),
+        ..pb::RangeRequest::default()
+    };
+    let held = other.kv.range(leader).await.unwrap().into_inner();
+    assert_eq!(held.count, 0);
 }

@@ -17,6 +17,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::limits::{KEEP_ALIVE, PROBE_TIME_MAX};
 
+/// What TLS is spoken with. Asked for each connection: certificates are renewed while servers run.
+pub type Tls = Arc<dyn Fn() -> io::Result<Arc<rustls::ClientConfig>> + Send + Sync>;
+
 /// An endpoint that is none.
 #[derive(Debug, thiserror::Error)]
 #[error("{endpoint}: {reason}")]
@@ -36,10 +39,7 @@ pub struct Members {
 impl Members {
     /// `endpoints` as `http://host:port` or `https://host:port`; `tls` is what those with https
     /// are spoken to with.
-    pub fn new(
-        endpoints: &[String],
-        tls: &Arc<rustls::ClientConfig>,
-    ) -> Result<Members, EndpointError> {
+    pub fn new(endpoints: &[String], tls: &Tls) -> Result<Members, EndpointError> {
         let channels = endpoints.iter().map(|endpoint| {
             lazy(endpoint, tls).map_err(|reason| EndpointError {
                 endpoint: endpoint.clone(),
@@ -74,7 +74,7 @@ impl Members {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-fn lazy(endpoint: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Channel, String> {
+fn lazy(endpoint: &str, tls: &Tls) -> Result<Channel, String> {
     let uri: Uri = endpoint.parse().map_err(|_| "not a URL".to_owned())?;
     let host = uri.host().ok_or("a URL without a host")?;
     let host = host.trim_matches(['[', ']']).to_owned();
@@ -83,9 +83,7 @@ fn lazy(endpoint: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Channel, Stri
         Some("http") => None,
         Some("https") => {
             let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
-            let mut config = rustls::ClientConfig::clone(tls);
-            config.alpn_protocols = vec![b"h2".to_vec()];
-            Some((TlsConnector::from(Arc::new(config)), name))
+            Some((Arc::clone(tls), name))
         }
         _ => return Err("neither http nor https".into()),
     };
@@ -103,7 +101,12 @@ fn lazy(endpoint: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Channel, Stri
             stream.set_nodelay(true)?;
             let stream: Box<dyn Stream> = match tls {
                 None => Box::new(stream),
-                Some((connector, name)) => Box::new(connector.connect(name, stream).await?),
+                Some((tls, name)) => {
+                    let mut config = rustls::ClientConfig::clone(&*tls()?);
+                    config.alpn_protocols = vec![b"h2".to_vec()];
+                    let connector = TlsConnector::from(Arc::new(config));
+                    Box::new(connector.connect(name, stream).await?)
+                }
             };
             io::Result::Ok(TokioIo::new(stream))
         }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::channel::Members;
-use crate::errors::{Broken, of_read, of_write};
+use crate::errors::{Broken, of_read, of_write, reason};
 use crate::limits::{
     HISTORY_PAUSE, HISTORY_TIME, MESSAGE_BYTES_MAX, NUDGE_PAUSE, PROBE_PAUSE, PROBE_TIME_MAX,
     REQUEST_TIME_MAX,
@@ -47,6 +47,10 @@ pub struct Foreign {
     /// etcd no longer remembers what comes after the replica.
     pub(crate) lost: AtomicBool,
     reachable: AtomicBool,
+    /// How often etcd was asked whether it is there.
+    probes: AtomicU64,
+    /// This server's; 0 without one.
+    pub(crate) lease: AtomicI64,
     pub(crate) led_at: Mutex<Option<Instant>>,
 }
 
@@ -64,6 +68,8 @@ impl Foreign {
             cluster_id: AtomicU64::new(0),
             lost: AtomicBool::new(false),
             reachable: AtomicBool::new(false),
+            probes: AtomicU64::new(0),
+            lease: AtomicI64::new(0),
             led_at: Mutex::new(None),
         })
     }
@@ -96,6 +102,24 @@ impl Foreign {
         self.reachable.load(Ordering::Acquire)
     }
 
+    /// etcd's; 0 before it was heard of.
+    #[must_use]
+    pub fn cluster_id(&self) -> u64 {
+        self.cluster_id.load(Ordering::Acquire)
+    }
+
+    /// The revision that the replica shows.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        *self.applied.borrow()
+    }
+
+    /// A counter that moves for as long as this one lives, whether etcd answers or not.
+    #[must_use]
+    pub fn pulse(&self) -> u64 {
+        self.probes.load(Ordering::Relaxed)
+    }
+
     /// Has etcd do something, and waits until the replica shows it.
     pub async fn propose(&self, operation: Operation) -> Result<Reply, ProposeError> {
         let (reply, header) = self
@@ -119,17 +143,6 @@ impl Foreign {
         let header = header.map_err(|status| of_read(&status))?;
         let caught_up = self.caught_up(header.revision).await;
         caught_up.map_err(|Late| ReadError::Timeout)
-    }
-
-    /// Puts a key if it is not there, and returns what it holds then: whoever comes first decides
-    /// for all servers.
-    pub async fn put_if_absent(&self, key: &str, value: Bytes) -> Result<Bytes, Status> {
-        let key = Bytes::copy_from_slice(key.as_bytes());
-        let txn = absent_then_put(key, value.clone(), 0);
-        let answer = self.asked(self.keys().txn(txn)).await?;
-        let held = answer.responses.into_iter().find_map(range_in);
-        let held = held.and_then(|range| range.kvs.into_iter().next());
-        Ok(held.map_or(value, |kv| kv.value))
     }
 
     async fn write(
@@ -195,14 +208,17 @@ impl Foreign {
     }
 
     async fn probe(&self) {
+        let mut told = None;
         loop {
             let answers = self.header(PROBE_TIME_MAX).await;
             let reachable = answers.is_ok();
-            if self.reachable.swap(reachable, Ordering::AcqRel) != reachable {
+            self.probes.fetch_add(1, Ordering::Relaxed);
+            self.reachable.store(reachable, Ordering::Release);
+            if told.replace(reachable) != Some(reachable) {
                 match &answers {
                     Ok(_) => tracing::info!("the datastore answers"),
                     Err(status) => {
-                        let reason = status.message();
+                        let reason = reason(status);
                         tracing::warn!(reason, "the datastore does not answer: read-only");
                     }
                 }
@@ -243,7 +259,7 @@ impl Foreign {
         self.within(REQUEST_TIME_MAX, call).await
     }
 
-    async fn within<T>(
+    pub(crate) async fn within<T>(
         &self,
         time_max: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,

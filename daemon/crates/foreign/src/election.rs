@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use crate::datastore::{Foreign, absent_then_put, range_in};
-use crate::limits::{LEADS_TIME_MAX, LEASE_PAUSE, LEASE_SECONDS, SERVERS_MAX};
+use crate::limits::{LEADS_TIME_MAX, LEASE_PAUSE, LEASE_SECONDS, PROBE_TIME_MAX, SERVERS_MAX};
 
 const LEADER: &[u8] = b"/skerry/leader";
 const SERVERS: &str = "/skerry/servers/";
@@ -30,11 +31,10 @@ pub struct Candidate {
 impl Foreign {
     /// Stands for election until it is dropped.
     pub async fn stand(&self, me: &Candidate) {
-        let mut lease = 0;
         loop {
             // The time counts from before etcd was asked.
             let asked = Instant::now();
-            let held = self.hold(me, &mut lease).await;
+            let held = self.hold(me).await;
             match held {
                 Ok(leads) => self.set_led_at(leads.then_some(asked)),
                 Err(status) => {
@@ -43,6 +43,20 @@ impl Foreign {
                 }
             }
             sleep(LEASE_PAUSE).await;
+        }
+    }
+
+    /// Stands no longer: another one leads at once. To be called once [`Foreign::stand`] is dropped.
+    pub async fn retire(&self) {
+        self.set_led_at(None);
+        let id = self.lease.swap(0, Ordering::AcqRel);
+        if id != 0 {
+            let mut leases = self.leases();
+            let revoke = leases.lease_revoke(pb::LeaseRevokeRequest { id });
+            if let Err(status) = self.within(PROBE_TIME_MAX, revoke).await {
+                let reason = status.message();
+                tracing::debug!(reason, "the lease of this server ends by itself");
+            }
         }
     }
 
@@ -76,11 +90,12 @@ impl Foreign {
     }
 
     /// Keeps the lease and what hangs on it; true where this server leads.
-    async fn hold(&self, me: &Candidate, lease: &mut i64) -> Result<bool, Status> {
-        if *lease != 0 && !self.keep(*lease).await? {
-            *lease = 0;
+    async fn hold(&self, me: &Candidate) -> Result<bool, Status> {
+        let mut lease = self.lease.load(Ordering::Acquire);
+        if lease != 0 && !self.keep(lease).await? {
+            lease = 0;
         }
-        if *lease == 0 {
+        if lease == 0 {
             self.set_led_at(None);
             let grant = pb::LeaseGrantRequest {
                 ttl: LEASE_SECONDS,
@@ -95,14 +110,15 @@ impl Foreign {
                 ..pb::PutRequest::default()
             };
             self.asked(self.keys().put(put)).await?;
-            *lease = granted;
+            lease = granted;
+            self.lease.store(lease, Ordering::Release);
         }
         let name = Bytes::from(me.name.clone());
-        let txn = absent_then_put(Bytes::from_static(LEADER), name, *lease);
+        let txn = absent_then_put(Bytes::from_static(LEADER), name, lease);
         let answer = self.asked(self.keys().txn(txn)).await?;
         // The lease says whose it is: a name may be back after a restart.
         let mut ranges = answer.responses.into_iter().filter_map(range_in);
-        let held = ranges.any(|range| range.kvs.iter().any(|kv| kv.lease == *lease));
+        let held = ranges.any(|range| range.kvs.iter().any(|kv| kv.lease == lease));
         Ok(answer.succeeded || held)
     }
 

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum Broken {
-    #[error("the datastore refused or could not be reached: {}", .0.message())]
+    #[error("the datastore refused or could not be reached: {}", reason(.0))]
     Refused(Box<Status>),
     #[error(transparent)]
     Replica(#[from] StoreError),
@@ -34,6 +34,20 @@ impl From<Status> for Broken {
     fn from(status: Status) -> Broken {
         Broken::Refused(Box::new(status))
     }
+}
+
+/// What a refusal says, and what it comes from.
+pub(crate) fn reason(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        let says = error.to_string();
+        if !text.ends_with(&says) {
+            text = format!("{text}: {says}");
+        }
+        source = error.source();
+    }
+    text
 }
 
 /// Of a write. One whose connection broke may have been done.

@@ -14,7 +14,7 @@ mod errors;
 pub mod limits;
 mod replica;
 
-pub use channel::{EndpointError, Members};
+pub use channel::{EndpointError, Members, Tls};
 pub use datastore::Foreign;
 pub use election::Candidate;
 pub use errors::Broken;

@@ -12,10 +12,14 @@ pub const PROBE_PAUSE: Duration = Duration::from_secs(2);
 pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Between two requests for the watch's progress, while somebody waits for a revision.
 pub const NUDGE_PAUSE: Duration = Duration::from_millis(20);
-/// Keys read at once for a base: a page of objects of 1.5 MB at most is held at a time.
-pub const PAGE_KEYS_MAX: i64 = 64;
-/// A message of etcd's.
-pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Keys read at once for a base, where they are small.
+pub const PAGE_KEYS_MAX: i64 = 512;
+/// The next page asks for half as many keys where one had more bytes than these, and for twice as
+/// many where it had less than a quarter of them.
+pub const PAGE_BYTES: usize = 1 << 20;
+/// A message of etcd's; a page that is larger is asked for in smaller ones. etcd takes objects of
+/// 1.5 MB, unless it is told to take larger ones.
+pub const MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// A connection that is silent for this long is asked whether it is there. etcd ends connections
 /// that ask more often than every 5 s.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10);

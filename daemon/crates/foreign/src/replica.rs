@@ -11,21 +11,23 @@ use bytes::Bytes;
 use futures_util::stream;
 use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::watch_request::RequestUnion;
+use skerry_proto::mvccpb::Event;
 use skerry_store::{Mirror, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tonic::metadata::MetadataValue;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
 use crate::datastore::Foreign;
 use crate::errors::Broken;
-use crate::limits::{PAGE_KEYS_MAX, REQUEST_TIME_MAX, RETRY_PAUSE};
+use crate::limits::{PAGE_BYTES, PAGE_KEYS_MAX, REQUEST_TIME_MAX, RETRY_PAUSE};
 
 /// All keys that are paths: objects, bootstrap data, who leads.
 const FIRST: &[u8] = b"/";
 const END: &[u8] = b"0";
 /// Requests on their way to the watch; those for its progress may be dropped.
 const REQUESTS_MAX: usize = 4;
+const PAGE_BYTES_FEW: usize = PAGE_BYTES / 4;
 
 impl Foreign {
     /// Ends only where going on would be wrong.
@@ -63,6 +65,8 @@ impl Foreign {
             key: Bytes::from_static(FIRST),
             range_end: Bytes::from_static(END),
             start_revision: *self.applied.borrow() + 1,
+            // Not a thousand revisions in one message.
+            fragment: true,
             ..pb::WatchCreateRequest::default()
         };
         // There is room for the first.
@@ -73,6 +77,7 @@ impl Foreign {
         request.metadata_mut().insert("hasleader", leader);
         let mut watches = self.watches();
         let mut answers = self.asked(watches.watch(request)).await?;
+        let mut held = Vec::new();
         loop {
             let answer = tokio::select! {
                 answer = answers.message() => answer?,
@@ -94,12 +99,19 @@ impl Foreign {
             if answer.created {
                 continue;
             }
+            held.extend(answer.events);
+            let later = match answer.fragment {
+                // The rest of its last revision may be on its way, and belongs to it.
+                true => held.split_off(start_of_last_revision(&held)),
+                false => Vec::new(),
+            };
+            let events = std::mem::replace(&mut held, later);
             // A header beside events may be ahead of them; one alone (progress) is not.
-            let newest = match answer.events.last().and_then(|event| event.kv.as_ref()) {
-                Some(kv) => kv.mod_revision,
+            let newest = match events.last() {
+                Some(event) => revision_of(event),
+                None if answer.fragment => continue,
                 None => answer.header.map_or(0, |header| header.revision),
             };
-            let events = answer.events;
             self.change(move |mirror| mirror.follow(&events, newest))
                 .await?;
         }
@@ -109,15 +121,22 @@ impl Foreign {
     async fn take_base(&self) -> Result<(), Broken> {
         let (mut base, _) = self.blocking(|mirror| mirror.base()).await?;
         let (mut key, mut revision) = (Bytes::from_static(FIRST), 0);
+        let mut limit = 1;
         loop {
             let page = pb::RangeRequest {
-                key,
+                key: key.clone(),
                 range_end: Bytes::from_static(END),
-                limit: PAGE_KEYS_MAX,
+                limit,
                 revision,
                 ..pb::RangeRequest::default()
             };
-            let answer = self.asked(self.keys().range(page)).await?;
+            let answer = match self.asked(self.keys().range(page)).await {
+                Err(status) if status.code() == Code::OutOfRange && limit > 1 => {
+                    limit /= 2;
+                    continue;
+                }
+                answer => answer?,
+            };
             if revision == 0 {
                 let header = answer.header.as_ref();
                 revision = header
@@ -125,6 +144,7 @@ impl Foreign {
                     .revision;
             }
             let last = answer.kvs.last().map(|kv| kv.key.to_vec());
+            let bytes: usize = answer.kvs.iter().map(|kv| kv.value.len()).sum();
             base =
                 tokio::task::spawn_blocking(move || base.add(&answer.kvs).map(|()| base)).await??;
             let (true, Some(mut next)) = (answer.more, last) else {
@@ -132,6 +152,7 @@ impl Foreign {
             };
             next.push(0);
             key = Bytes::from(next);
+            limit = next_limit(limit, bytes);
         }
         self.change(move |mirror| mirror.rebase(base, revision))
             .await
@@ -161,8 +182,62 @@ impl Foreign {
     }
 }
 
+fn revision_of(event: &Event) -> i64 {
+    event.kv.as_ref().map_or(0, |kv| kv.mod_revision)
+}
+
+/// Where the events of the last revision begin.
+fn start_of_last_revision(events: &[Event]) -> usize {
+    let last = events.last().map(revision_of);
+    let before = |event| Some(revision_of(event)) != last;
+    events
+        .iter()
+        .rposition(before)
+        .map_or(0, |position| position + 1)
+}
+
+/// How many keys to ask for, after so many had so many bytes.
+fn next_limit(limit: i64, bytes: usize) -> i64 {
+    match bytes {
+        0..PAGE_BYTES_FEW => (limit * 2).min(PAGE_KEYS_MAX),
+        PAGE_BYTES_FEW..=PAGE_BYTES => limit,
+        _ => (limit / 2).max(1),
+    }
+}
+
 fn of(union: RequestUnion) -> pb::WatchRequest {
     pb::WatchRequest {
         request_union: Some(union),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skerry_proto::mvccpb::KeyValue;
+
+    use super::*;
+
+    #[test]
+    fn pages_shrink_where_objects_are_large_and_grow_where_they_are_small() {
+        assert_eq!(next_limit(1, 0), 2);
+        assert_eq!(next_limit(PAGE_KEYS_MAX, 10), PAGE_KEYS_MAX);
+        assert_eq!(next_limit(8, PAGE_BYTES), 8);
+        assert_eq!(next_limit(8, PAGE_BYTES + 1), 4);
+        assert_eq!(next_limit(1, 2 * PAGE_BYTES), 1);
+    }
+
+    #[test]
+    fn a_revision_that_is_not_whole_waits_for_its_rest() {
+        let event = |mod_revision| Event {
+            kv: Some(KeyValue {
+                mod_revision,
+                ..KeyValue::default()
+            }),
+            ..Event::default()
+        };
+        let events = [4, 5, 5].map(event);
+        assert_eq!(start_of_last_revision(&events), 1);
+        assert_eq!(start_of_last_revision(&events[1..]), 0);
+        assert_eq!(start_of_last_revision(&[]), 0);
     }
 }
