@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use skerry_consensus::Handle;
@@ -16,6 +17,7 @@ use skerry_listen::{BoxError, Handler, Peer};
 use skerry_supervisor::{ReplyBody, Supervisor};
 
 use crate::admin::Routes;
+use crate::alone::Alone;
 
 /// The handler of the port.
 #[derive(Clone)]
@@ -24,14 +26,21 @@ pub(crate) struct ApiPort {
     admin: Routes,
     /// None on a member that is datastore only.
     api: Option<Api>,
+    alone: Alone,
 }
 
 impl ApiPort {
-    pub(crate) fn new(supervisor: Supervisor<Handle>, admin: Routes, api: Option<Api>) -> Self {
+    pub(crate) fn new(
+        supervisor: Supervisor<Handle>,
+        admin: Routes,
+        api: Option<Api>,
+        alone: Alone,
+    ) -> Self {
         Self {
             supervisor,
             admin,
             api,
+            alone,
         }
     }
 }
@@ -40,6 +49,9 @@ impl Handler for ApiPort {
     type Body = PortBody;
 
     async fn handle(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<PortBody> {
+        if may_write(request.method()) && !self.alone.may_write() {
+            return giving_way().map(PortBody::Supervisor);
+        }
         if Routes::serves(request.uri().path()) {
             let reply = self.admin.answer(&peer, request).await;
             return reply.map(PortBody::Supervisor);
@@ -55,6 +67,20 @@ impl Handler for ApiPort {
                 .map(PortBody::Supervisor),
         }
     }
+}
+
+fn may_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// The answer to a write while this server's cluster gives way to another.
+fn giving_way() -> Response<ReplyBody> {
+    let text = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server is joining another cluster","reason":"ServiceUnavailable","code":503}"#;
+    let mut response = Response::new(ReplyBody::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }
 
 /// Who asks for health is looked at by the API where there is one, as whoever asks for more is.

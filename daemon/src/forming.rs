@@ -20,8 +20,8 @@ use crate::service_manager;
 /// The first of the list forms a cluster without having heard of the others after this time.
 ///
 /// Long enough for servers that were switched on together, short enough for whoever starts them one
-/// after the other. Longer would be safer: a first server that lost its disk and is back before all
-/// others of its cluster would form a second one.
+/// after the other. A first server that lost its disk and is back before all others of its cluster
+/// forms a second one: see `alone`.
 const ALONE_AFTER: Duration = Duration::from_secs(10);
 /// Between two rounds of questions.
 const ROUND_PAUSE: Duration = Duration::from_millis(250);
@@ -100,12 +100,22 @@ enum Verdict {
     Wait(String),
 }
 
-/// Waits until it is known whether there is a cluster: true if there is. Only for the first of the
-/// list.
+/// What the first of the list has heard of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// There is one.
+    Cluster,
+    /// Nobody has one.
+    Nothing,
+    /// Nobody has one of those who are there.
+    NotFromAll,
+}
+
+/// Waits until it is known whether there is a cluster. Only for the first of the list.
 pub(crate) async fn is_there_a_cluster(
     roster: &Roster,
     clock: &Arc<Clock>,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Heard> {
     let me = roster.me.as_ref().map(ToString::to_string);
     let me = me.unwrap_or_default();
     service_manager::status("asking the other servers whether there is a cluster");
@@ -113,13 +123,13 @@ pub(crate) async fn is_there_a_cluster(
     let mut told = String::new();
     loop {
         let why = match verdict(&me, &round(&roster.others, clock).await?) {
-            Verdict::Join => return Ok(true),
+            Verdict::Join => return Ok(Heard::Cluster),
             Verdict::Form => {
                 tracing::info!(
                     servers = roster.others.len(),
                     "no other server has a cluster"
                 );
-                return Ok(false);
+                return Ok(Heard::Nothing);
             }
             Verdict::FormAlone(away) => {
                 let since = *alone_since.get_or_insert_with(Instant::now);
@@ -129,7 +139,7 @@ pub(crate) async fn is_there_a_cluster(
                         away,
                         "forms a cluster without having heard of all servers of the list"
                     );
-                    return Ok(false);
+                    return Ok(Heard::NotFromAll);
                 }
                 format!("nothing is heard of {away}")
             }

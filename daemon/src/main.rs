@@ -1,6 +1,7 @@
 //! The skerry binary: command line, start-up, shutdown, appliance manners.
 
 mod admin;
+mod alone;
 mod api_port;
 mod certificates;
 mod client_channel;
@@ -27,6 +28,7 @@ mod server;
 mod server_token;
 mod service_manager;
 mod snapshots;
+mod strangers;
 
 use std::process::ExitCode;
 

@@ -9,8 +9,9 @@ use skerry_pki::{CaHash, Clock, Pki, Token, TokenFile, TokenFileError};
 use skerry_supervisor::{JoinError, Me, ServerUrl};
 use tokio::net::TcpListener;
 
+use crate::alone;
 use crate::config::Settings;
-use crate::forming::{self, Roster};
+use crate::forming::{self, Heard, Roster};
 use crate::identity::{Identity, Stage};
 use crate::service_manager;
 
@@ -120,6 +121,7 @@ async fn form_or_join(
     token: Option<&Token>,
     clock: Arc<Clock>,
 ) -> anyhow::Result<(Identity, Pki)> {
+    alone::unmark(&settings.data_dir)?;
     let roster = Roster::of(settings).await?;
     if roster.others.is_empty() && settings.rejoin {
         bail!("rejoin: --server names no other server to join");
@@ -131,8 +133,15 @@ async fn form_or_join(
         "joining a cluster needs its token: give --token or --token-file, as in <data-dir>/token of a server",
     )?;
     let deciding = async {
-        if roster.is_first && !forming::is_there_a_cluster(&roster, &clock).await? {
-            return form(settings, Arc::clone(&clock));
+        if roster.is_first {
+            match forming::is_there_a_cluster(&roster, &clock).await? {
+                Heard::Cluster => {}
+                Heard::Nothing => return form(settings, Arc::clone(&clock)),
+                Heard::NotFromAll => {
+                    alone::mark(&settings.data_dir)?;
+                    return form(settings, Arc::clone(&clock));
+                }
+            }
         }
         let identity = join(settings, &roster.others, token, &clock).await?;
         Ok((identity, certificates(settings, Arc::clone(&clock))?))

@@ -1,8 +1,9 @@
-//! A server that was removed comes back as a new member, when it is told to with `--rejoin`.
+//! A server that was removed comes back as a new member, when it is told to with `--rejoin`; one
+//! whose cluster has given way to another joins that.
 //!
-//! Knows nothing of how a cluster is joined. Invariants: only the data of a removed member is moved,
-//! and none of it is deleted; the mark of the removal goes last, so that a start that was cut short
-//! goes on where it was; whoever returns never forms a cluster.
+//! Knows nothing of how a cluster is joined. Invariants: only the data of a removed member, or of a
+//! cluster that gave way, is moved, and none of it is deleted; the mark goes last, so that a start
+//! that was cut short goes on where it was; whoever returns never forms a cluster.
 
 use std::fs::File;
 use std::io;
@@ -11,20 +12,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::config::Settings;
-use crate::{data_dir, farewell};
+use crate::{alone, data_dir, farewell};
 
 /// Of what a removed member has, what a new one makes anew; the one with the mark last.
 const LEFT_BEHIND: [&str; 2] = ["tls", "db"];
 /// The servers' token, below the data directory.
 const TOKEN: &str = "token";
-/// Folders of removed members that may lie in one data directory.
+/// Folders of one kind that may lie in one data directory.
 const KEPT_MAX: u32 = 1_000;
 
-/// Moves the data of a removed member aside, where the settings say that it shall return.
+/// Moves the data of a removed member aside, where the settings say that it shall return, and that
+/// of a cluster that gave way.
 pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
-    if !settings.rejoin {
+    let gave_way = alone::gave_way(&settings.data_dir)?;
+    if !settings.rejoin && !gave_way {
         return Ok(());
     }
+    settings.rejoin = true;
     if settings.servers.is_empty() {
         bail!("rejoin: joining a cluster again needs a server of it: give --server");
     }
@@ -33,13 +37,14 @@ pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
     if !is_given {
         settings.token = token(&data_dir)?;
     }
-    if !farewell::is_marked(&data_dir)? {
+    if !gave_way && !farewell::is_marked(&data_dir)? {
         return Ok(());
     }
     if settings.token.is_none() {
         bail!("rejoin: joining a cluster again needs its token: give --token or --token-file");
     }
-    let aside = aside(&data_dir)?;
+    let kind = if gave_way { "formed-alone" } else { "removed" };
+    let aside = aside(&data_dir, kind)?;
     // The cluster's token may be another by now.
     let token = is_given.then_some(TOKEN);
     let moved = token
@@ -49,10 +54,11 @@ pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
         .and_then(|()| File::open(&data_dir)?.sync_all());
     moved.with_context(|| format!("cannot move what is in {} aside", data_dir.display()))?;
     data_dir::make(&data_dir)?;
-    tracing::warn!(
-        "this server was removed from its cluster and joins as a new member; what it held is kept in {}",
-        aside.display()
-    );
+    let why = match gave_way {
+        true => "the cluster that this server has formed gives way to another, which it joins",
+        false => "this server was removed from its cluster and joins as a new member",
+    };
+    tracing::warn!("{why}; what it held is kept in {}", aside.display());
     Ok(())
 }
 
@@ -66,15 +72,15 @@ fn token(data_dir: &Path) -> anyhow::Result<Option<String>> {
 }
 
 /// The folder for this member's data: the first that has no other's.
-fn aside(data_dir: &Path) -> anyhow::Result<PathBuf> {
+fn aside(data_dir: &Path, kind: &str) -> anyhow::Result<PathBuf> {
     for number in 1..=KEPT_MAX {
-        let folder = data_dir.join(format!("removed-{number}"));
+        let folder = data_dir.join(format!("{kind}-{number}"));
         if !folder.join("db").exists() {
             return Ok(folder);
         }
     }
     bail!(
-        "rejoin: {} is full of the data of members that were removed; delete some of it",
+        "rejoin: {} is full of the data of earlier members; delete some of it",
         data_dir.display()
     )
 }
@@ -97,10 +103,10 @@ mod tests {
     #[test]
     fn each_removed_member_has_a_folder_and_one_that_was_cut_short_goes_on_in_its_own() {
         let directory = tempfile::tempdir().unwrap();
-        let one = aside(directory.path()).unwrap();
+        let one = aside(directory.path(), "removed").unwrap();
         std::fs::create_dir(directory.path().join("tls")).unwrap();
         set_aside(&directory.path().join("tls"), &one).unwrap();
-        assert_eq!(aside(directory.path()).unwrap(), one);
+        assert_eq!(aside(directory.path(), "removed").unwrap(), one);
         assert!(one.join("tls").exists());
 
         std::fs::create_dir(directory.path().join("db")).unwrap();
@@ -108,6 +114,6 @@ mod tests {
             set_aside(&directory.path().join(name), &one).unwrap();
         }
         assert!(one.join("db").exists() && one.join("tls").exists());
-        assert_ne!(aside(directory.path()).unwrap(), one);
+        assert_ne!(aside(directory.path(), "removed").unwrap(), one);
     }
 }

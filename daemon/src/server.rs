@@ -18,14 +18,16 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::Routes;
+use crate::alone::{self, Alone};
 use crate::config::{AuditSettings, Settings};
 use crate::doctor::round::Rounds;
 use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
 use crate::renewal::{Orders, Renewal};
+use crate::strangers::{Met, Strangers};
 use crate::{
     api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, renewal, returning,
-    server_token, service_manager, snapshots,
+    server_token, service_manager, snapshots, strangers,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -81,7 +83,8 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     service_manager::extend_start(RECOVERY_TIME_MAX);
     let handle = start_datastore(&settings, &member)?;
     let stop = Stop::new();
-    let (serving, orders) = start_serving(&settings, &member, &handle, ports, &stop)?;
+    let alone = Alone::of(&settings.data_dir)?;
+    let (serving, orders) = start_serving(&settings, &member, &handle, ports, &stop, &alone)?;
     kubeconfig::write(&settings, &member.pki)?;
 
     let renewal = Renewal {
@@ -89,8 +92,18 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
         pki: &member.pki,
         local: serving.local.clone(),
     };
+    let strangers = Strangers {
+        settings: &settings,
+        clock: member.pki.clock(),
+        handle: &handle,
+        supervisor: &serving.supervisor,
+        alone: &alone,
+        local: serving.local.clone(),
+        met: serving.met.clone(),
+    };
     service_manager::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     let outcome = tokio::select! {
+        outcome = strangers.run() => outcome,
         () = stopping => Ok(()),
         fatal = failure(&handle) => Err(anyhow::anyhow!(fatal)),
         Err(error) = server_token::prove(&serving.supervisor, &handle, &settings.data_dir, member.claimed.as_ref()) => Err(error),
@@ -102,7 +115,10 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
         () = renewal.run(orders) => Ok(()),
     };
     tracing::info!("stopping");
-    service_manager::tell(&[NotifyState::Stopping]);
+    let again = outcome.is_ok() && alone::gave_way(&settings.data_dir)?;
+    if !again {
+        service_manager::tell(&[NotifyState::Stopping]);
+    }
     stop.request();
     serving.stopped().await;
     let removed = farewell::was_removed(&handle.status());
@@ -110,6 +126,10 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     tracing::info!("stopped");
     if removed {
         farewell::mark(&settings.data_dir)?;
+    }
+    if again {
+        return Err(alone::start_again())
+            .context("cannot start again; start this server once more");
     }
     outcome
 }
@@ -148,6 +168,7 @@ struct Serving {
     tasks: tokio::task::JoinSet<()>,
     supervisor: Supervisor<Handle>,
     local: Option<skerry_kube::Local>,
+    met: Met,
 }
 
 impl Serving {
@@ -164,6 +185,7 @@ fn start_serving(
     handle: &Handle,
     ports: Ports,
     stop: &Stop,
+    alone: &Alone,
 ) -> anyhow::Result<(Serving, Orders)> {
     let etcd_tls = member.pki.server_config_etcd()?;
     let api_tls = member.pki.server_config_api()?;
@@ -188,12 +210,15 @@ fn start_serving(
             election_timeout: settings.election,
             more_metrics: crate::gauges::write,
             describe: Some(describe),
+            gate: Some(gate(alone)),
             ..skerry_etcd::Options::default()
         },
         &auth,
     )
     .context("auth-token")?;
     supervisor.expect(settings.critical.values());
+    let told = alone.clone();
+    supervisor.tell_alone(move || told.told());
     let stops = stop.clone();
     let shutdown = Check::now("shutdown", &[Probe::Ready], move || {
         match stops.is_requested() {
@@ -230,6 +255,8 @@ fn start_serving(
     let manifests = Report::default();
     let admin = server_token::routes(routes(handle, &manifests), &supervisor);
     let (admin, orders) = renewal::routes(admin);
+    let met = Met::default();
+    let admin = strangers::routes(admin, &met);
     let local = api.as_ref().map(|api| api.local("certificates"));
     let admin = commands::doctor::routes(admin, handle);
     let admin = match &api {
@@ -269,7 +296,7 @@ fn start_serving(
     tasks.spawn(skerry_listen::serve(
         ports.api,
         Transport::TlsOfTwo(Arc::new(move || Arc::clone(&api_tls)), Arc::new(standing)),
-        api_port::ApiPort::new(supervisor.clone(), admin, api),
+        api_port::ApiPort::new(supervisor.clone(), admin, api, alone.clone()),
         stop.clone(),
     ));
     let serving = Serving {
@@ -277,8 +304,15 @@ fn start_serving(
         tasks,
         supervisor,
         local,
+        met,
     };
     Ok((serving, orders))
+}
+
+/// Of the etcd API, where this server may give way to another cluster.
+fn gate(alone: &Alone) -> skerry_etcd::Gate {
+    let alone = alone.clone();
+    skerry_etcd::Gate(Arc::new(move || alone.may_write()))
 }
 
 /// What administrators' commands may ask of this server.

@@ -133,6 +133,9 @@ async fn examine(settings: &Settings) -> anyhow::Result<Findings> {
     if own.is_ok() {
         let manifests = client.get("/v1-skerry/admin/manifests").await;
         about_manifests(&mut findings, &manifests.unwrap_or_default());
+        for line in super::status::other_clusters(&client).await {
+            findings.note(false, "cluster", &line);
+        }
     }
     Ok(findings)
 }

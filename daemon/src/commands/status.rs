@@ -9,6 +9,7 @@ use skerry_consensus::{Role, Status};
 
 use crate::admin::Client;
 use crate::config::Settings;
+use crate::strangers;
 
 const USAGE: &str = "\
 usage:
@@ -29,11 +30,24 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let answer = runtime.block_on(async {
+    let (answer, others) = runtime.block_on(async {
         let client = Client::of(&settings)?;
-        client.get(&format!("/v1-skerry/admin/{ROUTE}")).await
+        let answer = client.get(&format!("/v1-skerry/admin/{ROUTE}")).await?;
+        anyhow::Ok((answer, other_clusters(&client).await))
     })?;
-    print(&table(&answer))
+    let mut text = table(&answer);
+    for other in others {
+        let _ = writeln!(text, "{other}");
+    }
+    print(&text)
+}
+
+/// What this node's server says of clusters that it has met besides its own.
+pub(super) async fn other_clusters(client: &Client) -> Vec<String> {
+    let answer = client
+        .get(&format!("/v1-skerry/admin/{}", strangers::ROUTE))
+        .await;
+    serde_json::from_value(answer.unwrap_or_default()).unwrap_or_default()
 }
 
 /// What the server answers: ids in hex, as etcdctl shows them.

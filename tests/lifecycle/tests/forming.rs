@@ -3,10 +3,8 @@
 //! `FORMING_ORDERS` says how many random orders are tried, `FORMING_SEED` where they begin.
 #![allow(clippy::unwrap_used)]
 
-use skerry_tests_harness::proto::etcdserverpb as pb;
-use skerry_tests_harness::{Addresses, Cluster, Kind, Options, Random, eventually};
-use skerry_tests_lifecycle::{brisk, last_words};
-use std::collections::BTreeSet;
+use skerry_tests_harness::{Cluster, Kind, Random, eventually};
+use skerry_tests_lifecycle::{brisk, last_words, one_cluster_of_three, three_of_one_file};
 use std::time::Duration;
 
 /// Something is said or done within this time on a busy machine.
@@ -15,67 +13,6 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const ORDERS: u64 = 3;
 /// Longest pause between two starts, and before the crash, in milliseconds.
 const PAUSE_MS_MAX: i64 = 1_000;
-
-/// Three servers with one file, none of which is started.
-fn three_of_one_file() -> Cluster {
-    let addresses = Addresses::free(3).unwrap();
-    let urls = |port: u16| {
-        let urls: Vec<String> = addresses
-            .hosts
-            .iter()
-            .map(|host| format!("https://{host}:{port}"))
-            .collect();
-        urls.join(",")
-    };
-    let hosts: Vec<String> = addresses
-        .hosts
-        .iter()
-        .map(|host| format!("\"{host}\""))
-        .collect();
-    let config = format!(
-        r#"write-kubeconfig-mode: "0644"
-token: "YOUR_CLUSTER_TOKEN"
-server: "{}"
-datastore-endpoint: "{}"
-disable:
-- "traefik"
-tls-san: [{}, "kubernetes.default.svc", "kubernetes.default", "kubernetes"]
-"#,
-        urls(6443),
-        urls(2379),
-        hosts.join(", ")
-    );
-    let options = Options {
-        config,
-        addresses: Some(addresses),
-        ..brisk()
-    };
-    let mut cluster = Cluster::prepare(Kind::Skerry, 3, &options).unwrap();
-    for member in &mut cluster.members {
-        member.command.retain(|word| {
-            let word = word.to_str().unwrap();
-            !word.starts_with("--server=") && !word.starts_with("--token=")
-        });
-    }
-    cluster
-}
-
-/// The members that one server knows, by name; all three are asked, and must agree.
-async fn one_cluster_of_three(cluster: &mut Cluster) {
-    cluster.wait_all_ready().await.unwrap();
-    let mut told = BTreeSet::new();
-    for index in 0..3 {
-        let request = pb::MemberListRequest { linearizable: true };
-        let mut client = cluster.client(index).unwrap();
-        let answer = client.cluster.member_list(request).await.unwrap();
-        let answer = answer.into_inner();
-        let mut names: Vec<String> = answer.members.into_iter().map(|m| m.name).collect();
-        names.sort();
-        assert_eq!(names, ["m1", "m2", "m3"]);
-        told.insert(answer.header.unwrap().cluster_id);
-    }
-    assert_eq!(told.len(), 1, "{told:?}");
-}
 
 fn says(cluster: &Cluster, index: usize, words: &str) {
     eventually(words, DEADLINE, || {
@@ -94,7 +31,7 @@ fn pause(random: &mut Random) {
 
 async fn form_in_random_order(seed: u64) {
     let random = &mut Random::new(seed);
-    let mut cluster = three_of_one_file();
+    let mut cluster = three_of_one_file(brisk());
     let mut order = vec![0, 1, 2];
     let mut victim = random.below(3);
     let at_once = random.chance(30);
@@ -130,7 +67,7 @@ async fn one_cluster_forms_in_whatever_order_three_servers_start_and_whichever_c
 
 #[tokio::test]
 async fn the_first_of_the_list_serves_alone_until_the_others_are_switched_on() {
-    let mut cluster = three_of_one_file();
+    let mut cluster = three_of_one_file(brisk());
     cluster.restart(0).await.unwrap();
     for index in [2, 1] {
         cluster.restart(index).await.unwrap();
@@ -140,7 +77,7 @@ async fn the_first_of_the_list_serves_alone_until_the_others_are_switched_on() {
 
 #[tokio::test]
 async fn the_others_wait_for_the_first_however_long_it_takes() {
-    let mut cluster = three_of_one_file();
+    let mut cluster = three_of_one_file(brisk());
     for index in [1, 2] {
         cluster.members[index].start().unwrap();
     }
@@ -154,7 +91,7 @@ async fn the_others_wait_for_the_first_however_long_it_takes() {
 
 #[tokio::test]
 async fn a_first_server_that_lost_its_disk_never_forms_a_second_cluster() {
-    let mut cluster = three_of_one_file();
+    let mut cluster = three_of_one_file(brisk());
     for member in &mut cluster.members {
         member.start().unwrap();
     }

@@ -25,6 +25,16 @@ use crate::watch::Hub;
 use crate::who::Who;
 use skerry_listen::Stop;
 
+/// Asked before whatever a client may change something with; false: it is not to be done here.
+#[derive(Clone)]
+pub struct Gate(pub Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gate")
+    }
+}
+
 /// Settings of the API.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -40,6 +50,8 @@ pub struct Options {
     pub more_metrics: fn(&mut skerry_metrics::Text),
     /// Says where the snapshots that clients take are from; without it they name the members only.
     pub describe: Option<Describe>,
+    /// None: everything is done.
+    pub gate: Option<Gate>,
 }
 
 impl Default for Options {
@@ -50,6 +62,7 @@ impl Default for Options {
             progress_notify_interval: Duration::from_secs(600),
             more_metrics: |_| {},
             describe: None,
+            gate: None,
         }
     }
 }

@@ -193,6 +193,12 @@ async fn call(api: Arc<Api>, peer: Arc<Peer>, request: Request<RequestBody>) -> 
 
 /// What is asked of every call before its message is read.
 fn admit(api: &Api, method: Method, who: &Who) -> Result<(), Status> {
+    if let Some(gate) = &api.options.gate
+        && method.may_write()
+        && !(gate.0)()
+    {
+        return Err(errors::STOPPED.into());
+    }
     let needs_leader = who.requires_leader();
     let learner_may = match method.kind() {
         // A range is judged once it is known whether it is serializable.

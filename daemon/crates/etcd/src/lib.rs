@@ -35,7 +35,7 @@ mod version;
 mod watch;
 mod who;
 
-pub use api::Options;
+pub use api::{Gate, Options};
 pub use auth::{Algorithm, AuthOptions, JwtOptions, KeyError, TokenOptions, TokenOptionsError};
 pub use server::Server;
 pub use skerry_listen::Transport;

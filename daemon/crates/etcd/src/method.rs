@@ -69,6 +69,29 @@ macro_rules! methods {
     };
 }
 
+impl Method {
+    /// Whether a client may change something with it.
+    pub(crate) fn may_write(self) -> bool {
+        !matches!(
+            self,
+            Method::Range
+                | Method::Watch
+                | Method::LeaseTimeToLive
+                | Method::LeaseLeases
+                | Method::MemberList
+                | Method::Status
+                | Method::Hash
+                | Method::HashKv
+                | Method::Snapshot
+                | Method::AuthStatus
+                | Method::Leader
+                | Method::Observe
+                | Method::HealthCheck
+                | Method::HealthWatch
+        )
+    }
+}
+
 methods! {
     "etcdserverpb.KV" {
         Range = "Range" Unary,

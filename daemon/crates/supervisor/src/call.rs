@@ -52,6 +52,16 @@ pub(crate) struct Times {
     answer_max: Duration,
 }
 
+impl Times {
+    /// The same for both.
+    pub(crate) fn of(time: Duration) -> Times {
+        Times {
+            connect_max: time,
+            answer_max: time,
+        }
+    }
+}
+
 impl Default for Times {
     fn default() -> Times {
         Times {

@@ -30,6 +30,7 @@ mod join;
 #[cfg(test)]
 mod join_test;
 pub mod limits;
+mod meeting;
 mod member;
 mod message;
 mod refusal;
@@ -48,6 +49,7 @@ pub use cluster::{Cluster, Swap};
 pub use envelope::{EnvelopeError, Sealer, open as open_envelope};
 pub use error::{BootstrapError, JoinError, ServerUrlError};
 pub use join::{Joined, Me, join};
+pub use meeting::{AboutCluster, about_cluster};
 pub use message::KnownMember;
 pub use reply::ReplyBody;
 pub use rotation::RotationError;

@@ -1,7 +1,8 @@
 //! The server side: from a request on 6443 to its answer.
 //!
 //! Open to everybody, by design: `/cacerts` (a joining server cannot verify anything before it
-//! has it), `/ping`, health (probes carry no credentials). The join route asks for the token.
+//! has it), `/ping`, which cluster this is (servers of another one ask), health (probes carry no
+//! credentials). The join route asks for the token.
 //! Everything else is the Kubernetes API's, which is not served yet.
 
 use std::convert::Infallible;
@@ -34,6 +35,7 @@ use crate::limits::{
     JOIN_REQUEST_BYTES_MAX, JOIN_REQUEST_TIME_MAX, JOINS_IN_FLIGHT_MAX, UNREAD_BODY_BYTES_MAX,
     WRONG_PASSWORD_EVERY, WRONG_PASSWORDS_BURST,
 };
+use crate::meeting::{AboutCluster, CLUSTER_PATH};
 use crate::message::{JOIN_PATH, JoinAnswer, JoinRequest, KnownMember};
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
@@ -59,7 +61,11 @@ struct Inner<C> {
     /// Held while a member is added: two requests of one node must not add it twice.
     pending: tokio::sync::Mutex<Pending>,
     critical: std::sync::OnceLock<CriticalValues>,
+    alone: std::sync::OnceLock<Alone>,
 }
+
+/// Whether this server has formed its cluster alone, and whether nobody has written since.
+type Alone = Box<dyn Fn() -> (bool, bool) + Send + Sync>;
 
 impl<C> Clone for Supervisor<C> {
     fn clone(&self) -> Self {
@@ -100,6 +106,7 @@ impl<C: Cluster> Supervisor<C> {
             request_time_max,
             pending: tokio::sync::Mutex::new(Pending::default()),
             critical: std::sync::OnceLock::new(),
+            alone: std::sync::OnceLock::new(),
         })))
     }
 
@@ -138,12 +145,28 @@ impl<C: Cluster> Supervisor<C> {
 
     /// Whether [`Supervisor::handle`] serves this path, rather than answering "not found".
     pub fn serves(path: &str) -> bool {
-        matches!(path, "/cacerts" | "/ping" | JOIN_PATH) || Health::is_sum(path)
+        matches!(path, "/cacerts" | "/ping" | CLUSTER_PATH | JOIN_PATH) || Health::is_sum(path)
     }
 
     /// From now on only servers with these settings are let in. Counts once.
     pub fn expect(&self, critical: CriticalValues) {
         _ = self.0.critical.set(critical);
+    }
+
+    /// From now on others hear whether this server has formed its cluster alone, and whether nobody
+    /// has written since. Counts once.
+    pub fn tell_alone(&self, alone: impl Fn() -> (bool, bool) + Send + Sync + 'static) {
+        _ = self.0.alone.set(Box::new(alone));
+    }
+
+    /// What this server says of its cluster.
+    pub fn about_cluster(&self) -> AboutCluster {
+        let (formed_alone, untouched) = self.0.alone.get().map_or((false, false), |alone| alone());
+        AboutCluster {
+            formed_alone,
+            untouched,
+            ..AboutCluster::of(&self.0.cluster.status())
+        }
     }
 
     /// The checks of this server, for others to answer and to add to.
@@ -187,6 +210,7 @@ impl<C: Cluster> Supervisor<C> {
         match path {
             "/cacerts" => reply::text(StatusCode::OK, self.0.ca_bundle.clone()),
             "/ping" => reply::text(StatusCode::OK, "pong"),
+            CLUSTER_PATH => reply::json(StatusCode::OK, &self.about_cluster()),
             _ => {
                 let query = head.uri.query().unwrap_or_default();
                 let report = self.0.health.answer(path, query).await;
