@@ -18,6 +18,12 @@ pub enum ArchiveError {
         /// Why.
         reason: String,
     },
+    /// A compressed snapshot cannot be taken apart.
+    #[error("zip file: {what}")]
+    Zip {
+        /// What is wrong with it.
+        what: String,
+    },
 }
 
 impl ArchiveError {

@@ -10,8 +10,14 @@
 mod error;
 pub mod limits;
 mod metadata;
+pub mod name;
+mod schedule;
+mod timer;
 mod write;
+pub mod zip;
 
 pub use error::ArchiveError;
 pub use metadata::{Describe, METADATA_VERSION, Member, Metadata, Origin};
+pub use schedule::{Schedule, ScheduleError};
+pub use timer::Timer;
 pub use write::Snapshot;
