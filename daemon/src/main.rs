@@ -2,6 +2,7 @@
 
 mod admin;
 mod alone;
+mod api;
 mod api_port;
 mod certificates;
 mod client_channel;

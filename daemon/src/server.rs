@@ -11,7 +11,6 @@ use anyhow::Context as _;
 use http::Method;
 use sd_notify::NotifyState;
 use skerry_consensus::{Config, Consensus, Handle, Role, Status};
-use skerry_health::{Check, Probe};
 use skerry_listen::{Stop, Transport};
 use skerry_supervisor::Supervisor;
 use tokio::net::TcpListener;
@@ -19,15 +18,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::Routes;
 use crate::alone::{self, Alone};
-use crate::config::{AuditSettings, Settings};
+use crate::config::Settings;
 use crate::doctor::round::Rounds;
 use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
 use crate::renewal::{Orders, Renewal};
 use crate::strangers::{Met, Strangers};
 use crate::{
-    api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, renewal, returning,
-    server_token, service_manager, snapshots, strangers,
+    api, api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, renewal,
+    returning, server_token, service_manager, snapshots, strangers,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -188,15 +187,6 @@ fn start_serving(
     alone: &Alone,
 ) -> anyhow::Result<(Serving, Orders)> {
     let etcd_tls = member.pki.server_config_etcd()?;
-    let api_tls = member.pki.server_config_api()?;
-    let callers = member.pki.callers()?;
-    let standing = move |chain: &[rustls::pki_types::CertificateDer<'_>]| {
-        let standing = callers.standing(chain);
-        skerry_listen::Standing {
-            user: standing.user,
-            front_proxy: standing.front_proxy,
-        }
-    };
     let auth = skerry_etcd::AuthOptions {
         tokens: settings.auth_token.clone(),
         ..skerry_etcd::AuthOptions::default()
@@ -219,39 +209,13 @@ fn start_serving(
     supervisor.expect(settings.critical.values());
     let told = alone.clone();
     supervisor.tell_alone(move || told.told());
-    let stops = stop.clone();
-    let shutdown = Check::now("shutdown", &[Probe::Ready], move || {
-        match stops.is_requested() {
-            true => Err("the server is shutting down".into()),
-            false => Ok(()),
-        }
-    });
-    supervisor.health().add(shutdown);
-    let api = (!settings.disable_apiserver).then(|| -> anyhow::Result<_> {
-        let service_key = settings.data_dir.join("tls/service.key");
-        let place = || service_key.display().to_string();
-        let address = std::net::SocketAddr::new(settings.advertise, settings.https_port);
-        let options = skerry_kube::Options {
-            server_address: address.to_string(),
-            port: settings.https_port,
-            services: settings.service_cidr,
-            node_ports: settings.node_ports,
-            authority: member.pki.ca_bundle().to_owned(),
-            memory_budget: settings.memory_budget,
-            health: supervisor.health(),
-            service_key: Some(std::fs::read_to_string(&service_key).with_context(place)?),
-            audit: settings.audit.as_ref().map(start_audit).transpose()?,
-            guards_owners: settings.guards_owners,
-            more_metrics: crate::gauges::write,
-            encrypted: settings.encrypted.clone(),
-            outgoing: Some(Arc::new(crate::outgoing::Calls(Arc::clone(&member.pki)))),
-            signer: Some(Arc::new(crate::certificates::Certificates(Arc::clone(
-                &member.pki,
-            )))),
-        };
-        skerry_kube::Api::start(Arc::new(handle.clone()), options).with_context(place)
-    });
-    let api = api.transpose()?;
+    api::tell_of_stop(&supervisor.health(), stop);
+    let api = (!settings.disable_apiserver)
+        .then(|| {
+            let store = Arc::new(handle.clone());
+            api::start(settings, &member.pki, store, supervisor.health())
+        })
+        .transpose()?;
     let manifests = Report::default();
     let admin = server_token::routes(routes(handle, &manifests), &supervisor);
     let (admin, orders) = renewal::routes(admin);
@@ -295,7 +259,7 @@ fn start_serving(
     tasks.spawn(etcd.serve_metrics(ports.metrics));
     tasks.spawn(skerry_listen::serve(
         ports.api,
-        Transport::TlsOfTwo(Arc::new(move || Arc::clone(&api_tls)), Arc::new(standing)),
+        api::transport(&member.pki)?,
         api_port::ApiPort::new(supervisor.clone(), admin, api, alone.clone()),
         stop.clone(),
     ));
@@ -328,19 +292,6 @@ fn routes(handle: &Handle, manifests: &Report) -> Routes {
             let report = manifests.get();
             async move { Ok(report) }
         })
-}
-
-/// Opens the audit log before anything is answered.
-fn start_audit(settings: &AuditSettings) -> anyhow::Result<Arc<skerry_kube::Audit>> {
-    let policy = match &settings.policy {
-        Some(path) => skerry_audit::Policy::read(path)?,
-        None => {
-            tracing::warn!("no --audit-policy-file: nothing is recorded in the audit log");
-            skerry_audit::Policy::default()
-        }
-    };
-    let audit = skerry_kube::Audit::start(policy, settings.file.clone(), settings.mode)?;
-    Ok(Arc::new(audit))
 }
 
 /// Ends once the process is asked to stop.
