@@ -110,7 +110,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
         // The rest goes on for as long as the server runs.
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
         () = report_status(&handle) => Ok(()),
-        () = server_token::follow(&serving.supervisor, &settings.data_dir) => Ok(()),
+        () = server_token::follow(&serving.supervisor, &settings.data_dir, !settings.disable_apiserver) => Ok(()),
         () = renewal.run(orders) => Ok(()),
     };
     tracing::info!("stopping");

@@ -40,8 +40,27 @@ pub(crate) fn routes(routes: Routes, supervisor: &Supervisor<Handle>) -> Routes 
     })
 }
 
-/// Has the token file follow the token in force, for as long as the server runs.
-pub(crate) async fn follow(supervisor: &Supervisor<Handle>, data_dir: &Path) {
+/// Has the token file follow the token in force, for as long as the server runs; and the store hold
+/// what the token opens, where `stores` says so.
+pub(crate) async fn follow(supervisor: &Supervisor<Handle>, data_dir: &Path, stores: bool) {
+    tokio::join!(follow_file(supervisor, data_dir), async {
+        while stores && !is_stored(supervisor).await {
+            tokio::time::sleep(RETRY_INTERVAL).await;
+        }
+    });
+}
+
+async fn is_stored(supervisor: &Supervisor<Handle>) -> bool {
+    match supervisor.store_bootstrap().await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::debug!(%error, "the bootstrap data is not in the store yet");
+            false
+        }
+    }
+}
+
+async fn follow_file(supervisor: &Supervisor<Handle>, data_dir: &Path) {
     let file = TokenFile::of(data_dir);
     let mut kept = None;
     loop {

@@ -84,27 +84,27 @@ pub fn bootstrap_key(password: &Password) -> String {
     key
 }
 
-/// Puts the encrypted bootstrap data into the replicated store, unless it is there. For the first
-/// member, once it has started; waits for the cluster to have a leader,
+/// Puts the encrypted bootstrap data into the replicated store, unless it is there: whoever has a
+/// snapshot and the token has all that the cluster was. Waits for the cluster to have a leader,
 /// [`STORE_BOOTSTRAP_TIME_MAX`] at most.
-pub async fn store_bootstrap(
+pub(crate) async fn store_bootstrap(
     cluster: &impl Cluster,
-    pki: &Pki,
+    bootstrap: &Bootstrap,
     password: &Password,
 ) -> Result<(), BootstrapError> {
-    store_within(STORE_BOOTSTRAP_TIME_MAX, cluster, pki, password).await
+    store_within(STORE_BOOTSTRAP_TIME_MAX, cluster, bootstrap, password).await
 }
 
 async fn store_within(
     time_max: Duration,
     cluster: &impl Cluster,
-    pki: &Pki,
+    bootstrap: &Bootstrap,
     password: &Password,
 ) -> Result<(), BootstrapError> {
     let started = Instant::now();
     let mut pause = STORE_BOOTSTRAP_PAUSE_MIN;
     loop {
-        match try_store_bootstrap(cluster, pki, password).await {
+        match try_store_bootstrap(cluster, bootstrap, password).await {
             Err(BootstrapError::Read(error)) if !matches!(error, ReadError::Stopped) => {
                 if started.elapsed() + pause > time_max {
                     return Err(error.into());
@@ -119,7 +119,7 @@ async fn store_within(
 
 async fn try_store_bootstrap(
     cluster: &impl Cluster,
-    pki: &Pki,
+    bootstrap: &Bootstrap,
     password: &Password,
 ) -> Result<(), BootstrapError> {
     let key = bootstrap_key(password);
@@ -131,7 +131,7 @@ async fn try_store_bootstrap(
         return Ok(());
     }
     let sealer = sealer(password.clone()).await?;
-    let envelope = Bootstrap::of(pki).seal(&sealer)?;
+    let envelope = bootstrap.seal(&sealer)?;
     Ok(cluster.put_if_absent(&key, Bytes::from(envelope)).await?)
 }
 
@@ -166,7 +166,9 @@ pub(crate) mod tests {
         let password = Password::new("secret").unwrap();
         let cluster = FakeCluster::of_one();
         for _ in 0..2 {
-            store_bootstrap(&cluster, &pki, &password).await.unwrap();
+            store_bootstrap(&cluster, &Bootstrap::of(&pki), &password)
+                .await
+                .unwrap();
         }
         // sha256("secret") = 2bb80d537b1d...
         let stored = cluster.get("/bootstrap/2bb80d537b1d").unwrap().unwrap();
@@ -187,7 +189,7 @@ pub(crate) mod tests {
         let password = Password::new("secret").unwrap();
         let cluster = FakeCluster::of_one();
         cluster.change(|fake| fake.linearize = Err(ReadError::NoLeader));
-        let stored = store_within(Duration::ZERO, &cluster, &pki, &password).await;
+        let stored = store_within(Duration::ZERO, &cluster, &Bootstrap::of(&pki), &password).await;
         assert!(
             matches!(stored, Err(BootstrapError::Read(ReadError::NoLeader))),
             "{stored:?}"
@@ -196,7 +198,9 @@ pub(crate) mod tests {
         let healed = tokio::spawn(async move {
             healing.change(|fake| fake.linearize = Ok(()));
         });
-        store_bootstrap(&cluster, &pki, &password).await.unwrap();
+        store_bootstrap(&cluster, &Bootstrap::of(&pki), &password)
+            .await
+            .unwrap();
         healed.await.unwrap();
     }
 

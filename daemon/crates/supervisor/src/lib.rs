@@ -44,7 +44,7 @@ mod vacant;
 mod values;
 mod waiting;
 
-pub use bootstrap::{Bootstrap, bootstrap_key, store_bootstrap};
+pub use bootstrap::{Bootstrap, bootstrap_key};
 pub use cluster::{Cluster, Swap};
 pub use envelope::{EnvelopeError, Sealer, open as open_envelope};
 pub use error::{BootstrapError, JoinError, ServerUrlError};

@@ -68,7 +68,8 @@ impl Cluster for Handle {
             success: vec![pb::RequestOp { request: Some(put) }],
             failure: Vec::new(),
         });
-        self.propose(Caller::default(), operation).await.map(drop)
+        // As in a swap: etcd's users and roles are for its clients.
+        self.propose(Caller::member(), operation).await.map(drop)
     }
 
     async fn swap(&self, swap: Swap) -> Result<bool, ProposeError> {

@@ -137,6 +137,15 @@ impl<C: Cluster> Supervisor<C> {
         Token::new(self.0.ca_hash, password)
     }
 
+    /// Has the store hold the bootstrap data, sealed under the token in force, where it does not.
+    pub async fn store_bootstrap(&self) -> Result<(), RotationError> {
+        self.refresh().await?;
+        let password = self.0.rotation.current().password.clone();
+        let bootstrap = self.bootstrap();
+        bootstrap::store_bootstrap(&*self.0.cluster, &bootstrap, &password).await?;
+        Ok(())
+    }
+
     fn bootstrap(&self) -> Bootstrap {
         let mut bootstrap = self.0.bootstrap.clone();
         bootstrap.time = self.0.clock.now();

@@ -12,7 +12,7 @@ use skerry_consensus::{Config, Consensus, FlushPolicy, Handle, Member, Start, St
 use skerry_pki::{Clock, Identity, Pki, Token, TokenFile};
 use skerry_store::FIRST_MEMBER_ID;
 use skerry_supervisor::{
-    Bootstrap, Cluster, JoinError, Me, ServerUrl, Supervisor, bootstrap_key, join, store_bootstrap,
+    Bootstrap, Cluster, JoinError, Me, ServerUrl, Supervisor, bootstrap_key, join,
 };
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -187,9 +187,10 @@ async fn three_servers_become_one_cluster_and_each_can_take_the_next_one_in() {
     let [one, two, three] = ["one", "two", "three"].map(|name| Place::new(name, root.path()));
 
     let first = Server::form(&one).await;
-    store_bootstrap(&first.handle, &first.pki, first.token.password())
-        .await
-        .unwrap();
+    let storing = |server: &Server| {
+        Supervisor::new(server.handle.clone(), &server.pki, &server.token).unwrap()
+    };
+    storing(&first).store_bootstrap().await.unwrap();
     let second = Server::join(&two, &first).await.unwrap();
     // The third joins through a server that does not lead.
     let third = Server::join(&three, &second).await.unwrap();
@@ -206,9 +207,7 @@ async fn three_servers_become_one_cluster_and_each_can_take_the_next_one_in() {
     let bootstrap = Bootstrap::open(&stored, third.token.password()).unwrap();
     assert_eq!(bootstrap.files, third.pki.authority_files());
     // And it is not stored twice.
-    store_bootstrap(&third.handle, &third.pki, third.token.password())
-        .await
-        .unwrap();
+    storing(&third).store_bootstrap().await.unwrap();
     let view = third.handle.reader().view().unwrap();
     assert_eq!(view.get(key.as_bytes()).unwrap().unwrap().version, 1);
 
