@@ -81,9 +81,13 @@ pub(crate) fn count(text: &str) -> Result<u64, String> {
         .ok_or_else(|| expected("a number from 1", text))
 }
 
-/// `true` or `false`.
+/// `true` or `false`, in every spelling that K3s takes.
 pub(crate) fn switch(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| expected("true or false", text))
+    match text {
+        "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(true),
+        "false" | "False" | "FALSE" | "f" | "F" | "0" => Ok(false),
+        _ => Err(expected("true or false", text)),
+    }
 }
 
 /// The common form of a complaint.
