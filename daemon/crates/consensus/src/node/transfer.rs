@@ -70,13 +70,19 @@ fn best(node: &Node, metrics: &Metrics) -> Option<u64> {
 
 async fn hand_over(node: &Rc<Node>, target: u64) -> Result<u64, ProposeError> {
     let deadline = Instant::now() + node.timing.election;
+    // What openraft had been given before the pause is in its log now: the metrics do not say so
+    // yet, and whoever lacks an entry gets no vote.
+    let end = node
+        .raft
+        .with_raft_state(|state| state.log_ids.last().copied());
+    let end = end.await.map_err(|_| ProposeError::Stopped)?;
     let (vote, last) = loop {
         let metrics = metrics(node);
         if !node.view.leads() {
             return settled(node);
         }
         let matched = matched(&metrics, target);
-        if matched.is_some_and(|id| Some(id.index()) == metrics.last_log_index) {
+        if matched >= end {
             break (metrics.vote, matched);
         }
         if Instant::now() > deadline {
