@@ -18,26 +18,47 @@ use skerry_supervisor::{ReplyBody, Supervisor};
 
 use crate::admin::Routes;
 use crate::alone::Alone;
+use crate::foreign::WithoutMember;
 
 /// The handler of the port.
 #[derive(Clone)]
 pub(crate) struct ApiPort {
-    supervisor: Supervisor<Handle>,
+    front: Front,
     admin: Routes,
     /// None on a member that is datastore only.
     api: Option<Api>,
     alone: Alone,
 }
 
+/// Who answers what is neither the API's nor an administrator's.
+#[derive(Clone)]
+pub(crate) enum Front {
+    /// A member, which others may join.
+    Member(Supervisor<Handle>),
+    Foreign(Arc<WithoutMember>),
+}
+
+impl From<Supervisor<Handle>> for Front {
+    fn from(supervisor: Supervisor<Handle>) -> Front {
+        Front::Member(supervisor)
+    }
+}
+
+impl From<WithoutMember> for Front {
+    fn from(without: WithoutMember) -> Front {
+        Front::Foreign(Arc::new(without))
+    }
+}
+
 impl ApiPort {
     pub(crate) fn new(
-        supervisor: Supervisor<Handle>,
+        front: impl Into<Front>,
         admin: Routes,
         api: Option<Api>,
         alone: Alone,
     ) -> Self {
         Self {
-            supervisor,
+            front: front.into(),
             admin,
             api,
             alone,
@@ -60,11 +81,12 @@ impl Handler for ApiPort {
             Some(api) if is_of_the_api(request.uri().path()) => {
                 api.answer(&peer, request).await.map(PortBody::Api)
             }
-            _ => self
-                .supervisor
-                .handle(request)
-                .await
-                .map(PortBody::Supervisor),
+            _ => match &self.front {
+                Front::Member(supervisor) => {
+                    supervisor.handle(request).await.map(PortBody::Supervisor)
+                }
+                Front::Foreign(without) => without.answer(&request).map(PortBody::Supervisor),
+            },
         }
     }
 }

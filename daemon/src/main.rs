@@ -14,6 +14,7 @@ mod data_dir;
 mod doctor;
 mod expiry;
 mod farewell;
+mod foreign;
 mod forming;
 mod gauges;
 mod identity;

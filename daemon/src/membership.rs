@@ -208,7 +208,7 @@ fn certificates(settings: &Settings, clock: Arc<Clock>) -> anyhow::Result<Pki> {
     )?)
 }
 
-fn pki_identity(settings: &Settings) -> skerry_pki::Identity {
+pub(crate) fn pki_identity(settings: &Settings) -> skerry_pki::Identity {
     let mut ips = vec![settings.node_ip, settings.advertise];
     if !settings.bind.is_unspecified() {
         ips.push(settings.bind);

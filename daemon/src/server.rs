@@ -25,7 +25,7 @@ use crate::membership::{self, Membership};
 use crate::renewal::{Orders, Renewal};
 use crate::strangers::{Met, Strangers};
 use crate::{
-    api, api_port, commands, data_dir, farewell, kubeconfig, logging, panic_hook, renewal,
+    api, api_port, commands, data_dir, farewell, foreign, kubeconfig, logging, panic_hook, renewal,
     returning, server_token, service_manager, snapshots, strangers,
 };
 
@@ -63,6 +63,10 @@ struct Ports {
 
 async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     let _lock = data_dir::lock(&settings.data_dir)?;
+    foreign::refuse_change(&settings)?;
+    if let Some(etcd) = &settings.foreign {
+        return foreign::serve(&settings, etcd).await;
+    }
     returning::prepare(&mut settings)?;
     farewell::refuse(&settings.data_dir)?;
     panic_hook::set(settings.data_dir.join("db/state.redb"));
@@ -133,21 +137,26 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     outcome
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}"))
 }
 
+/// Memory for the pages of the state.
+pub(crate) fn cache_bytes(settings: &Settings) -> usize {
+    let cache = (settings.memory_budget / CACHE_SHARE).max(CACHE_BYTES_MIN);
+    usize::try_from(cache).unwrap_or(usize::MAX)
+}
+
 fn start_datastore(settings: &Settings, member: &Membership) -> anyhow::Result<Handle> {
     let (peer_server_tls, peer_client_tls) = member.pki.peer_configs()?;
-    let cache = (settings.memory_budget / CACHE_SHARE).max(CACHE_BYTES_MIN);
     let config = Config {
         cluster_id: member.identity.cluster_id,
         member_id: member.identity.member_id,
         member: member.member.clone(),
         db_dir: settings.data_dir.join("db"),
-        cache_bytes: usize::try_from(cache).unwrap_or(usize::MAX),
+        cache_bytes: cache_bytes(settings),
         quota_bytes: settings.quota_bytes,
         command_bytes_max: Config::COMMAND_BYTES_DEFAULT,
         flush: settings.flush,
@@ -295,7 +304,7 @@ fn routes(handle: &Handle, manifests: &Report) -> Routes {
 }
 
 /// Ends once the process is asked to stop.
-fn stop_signal() -> anyhow::Result<std::pin::Pin<Box<impl Future<Output = ()>>>> {
+pub(crate) fn stop_signal() -> anyhow::Result<std::pin::Pin<Box<impl Future<Output = ()>>>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     Ok(Box::pin(async move {

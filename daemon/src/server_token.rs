@@ -11,7 +11,7 @@ use http::Method;
 use serde_json::json;
 use skerry_consensus::Handle;
 use skerry_pki::{Password, Token, TokenFile, TokenFileError};
-use skerry_supervisor::Supervisor;
+use skerry_supervisor::{Cluster, Supervisor};
 
 use crate::admin::{Refused, Routes};
 
@@ -23,7 +23,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// These routes and that of rotation.
-pub(crate) fn routes(routes: Routes, supervisor: &Supervisor<Handle>) -> Routes {
+pub(crate) fn routes<C: Cluster>(routes: Routes, supervisor: &Supervisor<C>) -> Routes {
     let supervisor = supervisor.clone();
     routes.at(Method::POST, ROUTE, move |ask| {
         let supervisor = supervisor.clone();
@@ -42,7 +42,7 @@ pub(crate) fn routes(routes: Routes, supervisor: &Supervisor<Handle>) -> Routes 
 
 /// Has the token file follow the token in force, for as long as the server runs; and the store hold
 /// what the token opens, where `stores` says so.
-pub(crate) async fn follow(supervisor: &Supervisor<Handle>, data_dir: &Path, stores: bool) {
+pub(crate) async fn follow<C: Cluster>(supervisor: &Supervisor<C>, data_dir: &Path, stores: bool) {
     tokio::join!(follow_file(supervisor, data_dir), async {
         while stores && !is_stored(supervisor).await {
             tokio::time::sleep(RETRY_INTERVAL).await;
@@ -50,7 +50,7 @@ pub(crate) async fn follow(supervisor: &Supervisor<Handle>, data_dir: &Path, sto
     });
 }
 
-async fn is_stored(supervisor: &Supervisor<Handle>) -> bool {
+async fn is_stored<C: Cluster>(supervisor: &Supervisor<C>) -> bool {
     match supervisor.store_bootstrap().await {
         Ok(()) => true,
         Err(error) => {
@@ -60,7 +60,7 @@ async fn is_stored(supervisor: &Supervisor<Handle>) -> bool {
     }
 }
 
-async fn follow_file(supervisor: &Supervisor<Handle>, data_dir: &Path) {
+async fn follow_file<C: Cluster>(supervisor: &Supervisor<C>, data_dir: &Path) {
     let file = TokenFile::of(data_dir);
     let mut kept = None;
     loop {
@@ -102,8 +102,8 @@ pub(crate) async fn prove(
 }
 
 /// `kept`: what the file is known to hold.
-async fn keep(
-    supervisor: &Supervisor<Handle>,
+async fn keep<C: Cluster>(
+    supervisor: &Supervisor<C>,
     file: &TokenFile,
     kept: &mut Option<Password>,
 ) -> anyhow::Result<()> {

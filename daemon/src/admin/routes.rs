@@ -62,10 +62,28 @@ type Answer = Pin<Box<dyn Future<Output = Result<Value, Refused>> + Send>>;
 type Route = Box<dyn Fn(Ask) -> Answer + Send + Sync>;
 
 /// The routes of one server. Cheap to clone: one per connection.
-#[derive(Clone, Default)]
-pub(crate) struct Routes(Arc<Vec<(Method, &'static str, Route)>>);
+#[derive(Clone)]
+pub(crate) struct Routes {
+    routes: Arc<Vec<(Method, &'static str, Route)>>,
+    /// Said of a path that is none.
+    otherwise: &'static str,
+}
+
+impl Default for Routes {
+    fn default() -> Routes {
+        Routes::or_say("is the command newer than it?")
+    }
+}
 
 impl Routes {
+    /// None yet; this is said of a path that is none.
+    pub(crate) fn or_say(otherwise: &'static str) -> Routes {
+        Routes {
+            routes: Arc::default(),
+            otherwise,
+        }
+    }
+
     /// Whether the path is one of an administrator's.
     pub(crate) fn serves(path: &str) -> bool {
         path.starts_with(PREFIX)
@@ -77,7 +95,7 @@ impl Routes {
         F: Fn(Ask) -> A + Send + Sync + 'static,
         A: Future<Output = Result<Value, Refused>> + Send + 'static,
     {
-        let routes = Arc::get_mut(&mut self.0).expect("routes are shared once all are named");
+        let routes = Arc::get_mut(&mut self.routes).expect("routes are shared once all are named");
         routes.push((method, path, Box::new(move |ask| Box::pin(route(ask)))));
         self
     }
@@ -117,7 +135,7 @@ impl Routes {
         }
         let (head, body) = request.into_parts();
         let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-        let of_path = || self.0.iter().filter(|(_, at, _)| *at == path);
+        let of_path = || self.routes.iter().filter(|(_, at, _)| *at == path);
         let Some((_, _, route)) = of_path().find(|(method, _, _)| *method == head.method) else {
             return Err(match of_path().next() {
                 Some(_) => Refused {
@@ -126,7 +144,7 @@ impl Routes {
                 },
                 None => Refused {
                     code: StatusCode::NOT_FOUND,
-                    message: format!("this server has no {path}; is the command newer than it?"),
+                    message: format!("this server has no {path}; {}", self.otherwise),
                 },
             });
         };

@@ -30,7 +30,7 @@ not run. The exit code is 1 where something is wrong.
 ";
 
 /// Below the administrators' routes.
-const ROUTE: &str = "diagnosis";
+pub(crate) const ROUTE: &str = "diagnosis";
 /// Writes of one look at the disk.
 const DISK_WRITES: usize = 10;
 /// Certificates are renewed long before.
@@ -145,6 +145,10 @@ fn number(value: &Value) -> u64 {
 }
 
 fn about_cluster(findings: &mut Findings, answer: &Value) {
+    if let Some((is_well, says)) = crate::foreign::finding(answer) {
+        findings.note(true, "server", "it runs, without a member");
+        return findings.note(is_well, "datastore", &says);
+    }
     let status = &answer["status"];
     let members = status["members"].as_array().map_or(0, Vec::len);
     let role = status["role"].as_str().unwrap_or_default();

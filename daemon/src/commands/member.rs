@@ -59,6 +59,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
 
 async fn connect(flags: &[String]) -> anyhow::Result<ClusterClient<Channel>> {
     let settings = Settings::load(flags, std::env::vars()).context("configuration")?;
+    crate::foreign::refuse_command(&settings)?;
     let tls = client_channel::credentials(&settings.data_dir)
         .context("this node has no certificates of a cluster; give the --data-dir of a server")?;
     let address = std::net::SocketAddr::new(settings.node_ip, settings.etcd_client_port);

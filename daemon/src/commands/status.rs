@@ -35,7 +35,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         let answer = client.get(&format!("/v1-skerry/admin/{ROUTE}")).await?;
         anyhow::Ok((answer, other_clusters(&client).await))
     })?;
-    let mut text = table(&answer);
+    let mut text = crate::foreign::table(&answer).unwrap_or_else(|| table(&answer));
     for other in others {
         let _ = writeln!(text, "{other}");
     }

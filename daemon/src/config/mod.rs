@@ -6,6 +6,7 @@
 mod admission;
 mod audit;
 mod critical;
+mod datastore;
 mod file;
 mod k3s;
 mod keys;
@@ -14,6 +15,7 @@ mod parse;
 mod settings;
 
 pub(crate) use audit::AuditSettings;
+pub(crate) use datastore::ForeignEtcd;
 pub(crate) use keys::{KEYS, Key, Kind};
 pub(crate) use parse::duration;
 pub(crate) use settings::Settings;

@@ -11,6 +11,7 @@ use skerry_kube::{NodePorts, ServiceNetwork};
 use super::admission;
 use super::audit::{self, AuditSettings};
 use super::critical::Critical;
+use super::datastore::{self, ForeignEtcd};
 use super::file;
 use super::layers::{self, LayerError, Layers, Origin, Value};
 use super::parse;
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) token: Option<String>,
     /// Servers to join, `https://host:port`, tried in turn.
     pub(crate) servers: Vec<String>,
+    /// The foreign etcd that holds the state; none: this server is a member that does.
+    pub(crate) foreign: Option<ForeignEtcd>,
     /// Join, whatever happened: move the data of a removed member aside, and form no cluster.
     pub(crate) rejoin: bool,
     /// What must be the same on every server.
@@ -146,7 +149,6 @@ impl Settings {
                 ))
             })
         })?;
-        given.check_datastore(node_ip, &servers)?;
         given.check_cluster_network()?;
         let heartbeat = given
             .parsed("heartbeat-interval", parse::duration)?
@@ -185,6 +187,7 @@ impl Settings {
                 .parsed("etcd-metrics-port", parse::port)?
                 .unwrap_or(2381),
             token: given.token()?,
+            foreign: datastore::foreign(given, node_ip, &servers)?,
             servers,
             critical: Critical::of(given),
             without_effect: k3s::without_effect(&given.0, |name| keys::is_served(name).is_some()),
@@ -313,7 +316,7 @@ impl Given {
         PathBuf::from(self.text(name).unwrap_or(default))
     }
 
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &self,
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
@@ -407,28 +410,6 @@ impl Given {
             servers.iter().try_for_each(|ip| address(ip).map(drop))
         })
     }
-
-    /// Endpoints that are members of this cluster mean the embedded datastore.
-    fn check_datastore(&self, node_ip: IpAddr, servers: &[String]) -> Result<(), ConfigError> {
-        let hosts: Vec<&str> = servers.iter().filter_map(|url| host_of(url)).collect();
-        let own = node_ip.to_string();
-        self.check("datastore-endpoint", || {
-            let endpoints = self.text("datastore-endpoint").unwrap_or_default();
-            let foreign = endpoints
-                .split(',')
-                .map(str::trim)
-                .filter(|endpoint| !endpoint.is_empty())
-                .find(|endpoint| {
-                    host_of(endpoint).is_none_or(|host| host != own && !hosts.contains(&host))
-                });
-            match foreign {
-                None => Ok(()),
-                Some(endpoint) => Err(format!(
-                    "'{endpoint}' is not one of this cluster's servers; an external datastore is not served by this version"
-                )),
-            }
-        })
-    }
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
@@ -471,7 +452,7 @@ fn server_url(url: &str) -> Result<(), String> {
 }
 
 /// The host in `https://host:port/path`, without the brackets of IPv6.
-fn host_of(url: &str) -> Option<&str> {
+pub(super) fn host_of(url: &str) -> Option<&str> {
     let authority = url.split_once("://")?.1.split('/').next()?;
     match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
@@ -541,18 +522,6 @@ mod tests {
     fn a_quota_of_zero_is_the_default_as_in_etcd() {
         let settings = load("--node-name n --quota-backend-bytes 0").unwrap();
         assert_eq!(settings.quota_bytes, 2_147_483_648);
-    }
-
-    #[test]
-    fn endpoints_of_the_cluster_itself_mean_the_embedded_store() {
-        let flags = "--node-name n --node-ip 127.0.0.1 --server https://127.0.0.2:6443 --datastore-endpoint";
-        assert!(
-            load(&format!(
-                "{flags} https://127.0.0.1:2379,https://127.0.0.2:2379"
-            ))
-            .is_ok()
-        );
-        assert!(error(&format!("{flags} https://192.0.2.1:2379")).contains("192.0.2.1"));
     }
 
     #[test]

@@ -160,6 +160,7 @@ async fn of_two_servers_on_one_etcd_one_leads_and_the_other_takes_over() {
             let me = Candidate {
                 name: format!("n{n}"),
                 address: IpAddr::V4(Ipv4Addr::new(127, 0, 32, n)),
+                notes: String::new(),
             };
             tokio::join!(server.run(), server.stand(&me)).0
         })
@@ -218,6 +219,7 @@ async fn a_server_that_retires_hands_over_at_once() {
     let me = Candidate {
         name: "n1".to_owned(),
         address: IpAddr::V4(Ipv4Addr::new(127, 0, 32, 1)),
+        notes: String::new(),
     };
     let standing = Arc::clone(&foreign);
     let tasks = tokio::spawn(async move { tokio::join!(standing.run(), standing.stand(&me)).0 });

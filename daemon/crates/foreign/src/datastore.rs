@@ -203,6 +203,7 @@ impl Foreign {
         };
         let mut keys = self.keys();
         let answer = self.within(time_max, keys.range(nothing)).await?;
+        self.reachable.store(true, Ordering::Release);
         let header = answer.header;
         header.ok_or_else(|| Status::internal("an answer without a header"))
     }

@@ -17,6 +17,7 @@ use crate::datastore::{Foreign, absent_then_put, range_in};
 use crate::limits::{LEADS_TIME_MAX, LEASE_PAUSE, LEASE_SECONDS, PROBE_TIME_MAX, SERVERS_MAX};
 
 const LEADER: &[u8] = b"/skerry/leader";
+/// `<address>\n<notes>` by name.
 const SERVERS: &str = "/skerry/servers/";
 const SERVERS_END: &[u8] = b"/skerry/servers0";
 
@@ -26,7 +27,12 @@ const SERVERS_END: &[u8] = b"/skerry/servers0";
 pub struct Candidate {
     pub name: String,
     pub address: IpAddr,
+    /// Told to the other servers, as long as this one is there.
+    pub notes: String,
 }
+
+/// Another server on the same etcd.
+pub type Neighbour = Candidate;
 
 impl Foreign {
     /// Stands for election until it is dropped.
@@ -70,6 +76,13 @@ impl Foreign {
     /// The addresses of the servers on this etcd, as the replica shows them.
     #[must_use]
     pub fn addresses(&self) -> Vec<IpAddr> {
+        let servers = self.neighbours();
+        servers.into_iter().map(|server| server.address).collect()
+    }
+
+    /// The servers on this etcd, this one too, as the replica shows them.
+    #[must_use]
+    pub fn neighbours(&self) -> Vec<Neighbour> {
         let servers = pb::RangeRequest {
             key: Bytes::from_static(SERVERS.as_bytes()),
             range_end: Bytes::from_static(SERVERS_END),
@@ -81,8 +94,16 @@ impl Foreign {
         };
         let kvs = view.range(&servers).map(|range| range.kvs);
         let kvs = kvs.unwrap_or_default().into_iter();
-        kvs.filter_map(|kv| std::str::from_utf8(&kv.value).ok()?.parse().ok())
-            .collect()
+        kvs.filter_map(|kv| {
+            let name = std::str::from_utf8(&kv.key).ok()?.strip_prefix(SERVERS)?;
+            let (address, notes) = std::str::from_utf8(&kv.value).ok()?.split_once('\n')?;
+            Some(Neighbour {
+                name: name.to_owned(),
+                address: address.parse().ok()?,
+                notes: notes.to_owned(),
+            })
+        })
+        .collect()
     }
 
     fn set_led_at(&self, at: Option<Instant>) {
@@ -105,7 +126,7 @@ impl Foreign {
             let granted = self.asked(leases.lease_grant(grant)).await?.id;
             let put = pb::PutRequest {
                 key: Bytes::from(format!("{SERVERS}{}", me.name)),
-                value: Bytes::from(me.address.to_string()),
+                value: Bytes::from(format!("{}\n{}", me.address, me.notes)),
                 lease: granted,
                 ..pb::PutRequest::default()
             };

@@ -16,5 +16,5 @@ mod replica;
 
 pub use channel::{EndpointError, Members, Tls};
 pub use datastore::Foreign;
-pub use election::Candidate;
+pub use election::{Candidate, Neighbour};
 pub use errors::Broken;

@@ -73,13 +73,25 @@ impl Cluster for Handle {
     }
 
     async fn swap(&self, swap: Swap) -> Result<bool, ProposeError> {
-        let key = Bytes::from(swap.key);
+        // The server decides by rules of its own who may have this done.
+        match self.propose(Caller::member(), swap.operation()).await? {
+            Reply::Txn(reply) => Ok(reply.succeeded),
+            _ => Ok(false),
+        }
+    }
+}
+
+impl Swap {
+    /// As the store takes it.
+    #[must_use]
+    pub fn operation(self) -> Operation {
+        let key = Bytes::from(self.key);
         let mut compare = pb::Compare {
             result: pb::compare::CompareResult::Equal.into(),
             key: key.clone(),
             ..pb::Compare::default()
         };
-        match swap.before {
+        match self.before {
             Some(value) => {
                 compare.target = pb::compare::CompareTarget::Value.into();
                 compare.target_union = Some(pb::compare::TargetUnion::Value(value));
@@ -89,13 +101,13 @@ impl Cluster for Handle {
                 compare.target_union = Some(pb::compare::TargetUnion::Version(0));
             }
         }
-        let mut success = vec![put(key, swap.after)];
+        let mut success = vec![put(key, self.after)];
         success.extend(
-            swap.put
+            self.put
                 .into_iter()
                 .map(|(key, value)| put(key.into(), value)),
         );
-        success.extend(swap.delete.into_iter().map(|key| {
+        success.extend(self.delete.into_iter().map(|key| {
             let delete = pb::DeleteRangeRequest {
                 key: key.into(),
                 ..pb::DeleteRangeRequest::default()
@@ -103,7 +115,7 @@ impl Cluster for Handle {
             pb::request_op::Request::RequestDeleteRange(delete)
         }));
         let success = success.into_iter();
-        let operation = Operation::Txn(pb::TxnRequest {
+        Operation::Txn(pb::TxnRequest {
             compare: vec![compare],
             success: success
                 .map(|request| pb::RequestOp {
@@ -111,12 +123,7 @@ impl Cluster for Handle {
                 })
                 .collect(),
             failure: Vec::new(),
-        });
-        // The server decides by rules of its own who may have this done.
-        match self.propose(Caller::member(), operation).await? {
-            Reply::Txn(reply) => Ok(reply.succeeded),
-            _ => Ok(false),
-        }
+        })
     }
 }
 
