@@ -6,12 +6,14 @@
 
 pub mod behind;
 mod mask;
+mod on_etcd;
 mod play;
 mod port;
 mod script;
 mod streams;
 pub mod webhook;
 
+pub use on_etcd::{ON_ETCD_DEADLINE, flags_of};
 pub use play::play;
 
 use std::io::{BufRead, BufReader, Write};
