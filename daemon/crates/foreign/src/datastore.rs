@@ -21,13 +21,13 @@ use skerry_store::{ApplyError, Mirror, Options, Reader, Reply, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 use crate::channel::Members;
 use crate::errors::{Broken, of_read, of_write, reason};
 use crate::limits::{
-    HISTORY_PAUSE, HISTORY_TIME, MESSAGE_BYTES_MAX, NUDGE_PAUSE, PROBE_PAUSE, PROBE_TIME_MAX,
-    REQUEST_TIME_MAX,
+    DOUBT_PAUSE, HISTORY_PAUSE, HISTORY_TIME, MESSAGE_BYTES_MAX, NUDGE_PAUSE, PROBE_PAUSE,
+    PROBE_TIME_MAX, REQUEST_TIME_MAX,
 };
 
 /// A foreign etcd.
@@ -47,6 +47,8 @@ pub struct Foreign {
     /// etcd no longer remembers what comes after the replica.
     pub(crate) lost: AtomicBool,
     reachable: AtomicBool,
+    /// It was not, by somebody who asked for something.
+    doubted: Notify,
     /// How often etcd was asked whether it is there.
     probes: AtomicU64,
     /// This server's; 0 without one.
@@ -68,6 +70,7 @@ impl Foreign {
             cluster_id: AtomicU64::new(0),
             lost: AtomicBool::new(false),
             reachable: AtomicBool::new(false),
+            doubted: Notify::new(),
             probes: AtomicU64::new(0),
             lease: AtomicI64::new(0),
             led_at: Mutex::new(None),
@@ -228,7 +231,10 @@ impl Foreign {
                 self.members.move_on();
                 self.moved.notify_one();
             }
-            sleep(PROBE_PAUSE).await;
+            tokio::select! {
+                () = sleep(PROBE_PAUSE) => {}
+                () = self.doubted.notified() => sleep(DOUBT_PAUSE).await,
+            }
         }
     }
 
@@ -265,10 +271,16 @@ impl Foreign {
         time_max: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Status> {
-        match timeout(time_max, call).await {
+        let answer = match timeout(time_max, call).await {
             Ok(answer) => answer.map(Response::into_inner),
             Err(_) => Err(Status::deadline_exceeded("the datastore did not answer")),
+        };
+        let lost =
+            |status: &Status| matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded);
+        if answer.as_ref().is_err_and(lost) && self.is_reachable() {
+            self.doubted.notify_one();
         }
+        answer
     }
 
     pub(crate) fn keys(&self) -> KvClient<Channel> {

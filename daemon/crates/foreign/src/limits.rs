@@ -8,6 +8,8 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(7);
 pub const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Between two probes.
 pub const PROBE_PAUSE: Duration = Duration::from_secs(2);
+/// Before a probe that somebody asks for whose request failed.
+pub const DOUBT_PAUSE: Duration = Duration::from_millis(50);
 /// Before a broken watch is opened again.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Between two requests for the watch's progress, while somebody waits for a revision.
