@@ -22,6 +22,8 @@ use crate::{AuthorityFile, AuthorityFiles, Clock, PkiError};
 
 /// File of the service account key, below `tls/`.
 pub(crate) const SERVICE_KEY: &str = "service.key";
+/// The service account key that a cluster had first, once it has another.
+pub(crate) const SEAL_KEY: &str = "seal.key";
 
 /// One of the cluster's certificate authorities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,11 @@ impl Authority {
         format!("{}.key", self.stem())
     }
 
+    /// File of what earlier authorities say of this one, below `tls/`; not every one has it.
+    pub fn cross_name(self) -> String {
+        format!("{}.cross.crt", self.stem())
+    }
+
     fn common_name(self, now: u64) -> String {
         let noun = match self {
             Authority::Server => "server",
@@ -78,30 +85,35 @@ impl Authority {
 
 /// An authority in memory, ready to sign.
 pub(crate) struct LoadedAuthority {
-    /// The file as it is, with the chain to a root where there is one.
+    /// The file as it is, with the chain to a root where there is one, and what is trusted besides.
     pub(crate) pem: String,
-    /// The certificates of the file; the first is the one that signs.
+    /// What its earlier authorities say of it; empty where there were none.
+    pub(crate) cross_pem: String,
+    /// Its own certificates of the file, up to its root; the first is the one that signs.
     pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// The one that signs, and behind its own chain those that did before.
+    anchors: Vec<CertificateDer<'static>>,
+    intermediates: Vec<CertificateDer<'static>>,
     /// When the authority ends, in Unix seconds.
     pub(crate) not_after: u64,
     pub(crate) issuer: Issuer<'static, KeyPair>,
-    key_pem: Zeroizing<String>,
+    pub(crate) key_pem: Zeroizing<String>,
 }
 
 impl LoadedAuthority {
-    /// What a verifier of this authority's leaves trusts.
+    /// The certificate that signs.
     pub(crate) fn anchor(&self) -> &CertificateDer<'static> {
         &self.chain[0]
     }
 
+    /// What a verifier of this authority's leaves trusts, and of those it has followed.
+    pub(crate) fn anchors(&self) -> &[CertificateDer<'static>] {
+        &self.anchors
+    }
+
     /// What goes between a leaf and the root when the leaf is presented.
     pub(crate) fn intermediates(&self) -> &[CertificateDer<'static>] {
-        // An authority that is its own root is trusted as it is.
-        if self.chain.len() > 1 {
-            &self.chain[..self.chain.len() - 1]
-        } else {
-            &[]
-        }
+        &self.intermediates
     }
 
     fn load(tls: &Path, authority: Authority) -> Result<Option<LoadedAuthority>, PkiError> {
@@ -112,11 +124,13 @@ impl LoadedAuthority {
         if let (Some(key_pem), None) = (&key_pem, &pem) {
             pem = finish_half_made_pair(&certificate, key_pem)?;
         }
+        let cross = file::read(&tls.join(authority.cross_name()))?;
+        let cross = cross.as_ref().map_or("", |text| text.as_str());
         match (pem, key_pem) {
             (None, None) => Ok(None),
             (None, Some(_)) => Err(PkiError::Missing { path: certificate }),
             (Some(_), None) => Err(PkiError::Missing { path: key }),
-            (Some(pem), Some(key_pem)) => LoadedAuthority::from_pem(&pem, key_pem)
+            (Some(pem), Some(key_pem)) => LoadedAuthority::from_pem(&pem, key_pem, cross)
                 .map(Some)
                 .map_err(|fault| match fault {
                     Fault::Certificate(reason) => PkiError::Certificate {
@@ -132,8 +146,19 @@ impl LoadedAuthority {
     pub(crate) fn from_pem(
         pem: &str,
         key_pem: Zeroizing<String>,
+        cross_pem: &str,
     ) -> Result<LoadedAuthority, Fault> {
-        let chain = parse_chain(pem.as_bytes()).map_err(Fault::Certificate)?;
+        let mut chain = parse_chain(pem.as_bytes()).map_err(Fault::Certificate)?;
+        let earlier = chain.split_off(own_length(&chain));
+        let mut anchors = vec![chain[0].clone()];
+        anchors.extend(earlier);
+        let mut intermediates = chain.clone();
+        // The root is known to whoever verifies; one that is its own root is trusted as it is.
+        intermediates.pop();
+        if !cross_pem.is_empty() {
+            let cross = parse_chain(cross_pem.as_bytes()).map_err(Fault::Certificate)?;
+            intermediates.extend(cross);
+        }
         let unreadable = |_| Fault::Certificate("not an X.509 certificate".to_owned());
         let (_, parsed) = X509Certificate::from_der(&chain[0]).map_err(unreadable)?;
         if !parsed.is_ca() {
@@ -149,7 +174,10 @@ impl LoadedAuthority {
             .map_err(|error| Fault::Certificate(error.to_string()))?;
         Ok(LoadedAuthority {
             pem: pem.to_owned(),
+            cross_pem: cross_pem.to_owned(),
             chain,
+            anchors,
+            intermediates,
             not_after,
             issuer,
             key_pem,
@@ -157,7 +185,7 @@ impl LoadedAuthority {
     }
 
     /// A new one, not on disk yet.
-    fn create(
+    pub(crate) fn create(
         tls: &Path,
         authority: Authority,
         clock: &Clock,
@@ -182,7 +210,7 @@ impl LoadedAuthority {
         ];
         let pem = params.self_signed(&pair).map_err(failed)?.pem();
         let key_pem = Zeroizing::new(pair.serialize_pem());
-        LoadedAuthority::from_pem(&pem, key_pem).map_err(|fault| PkiError::Issue {
+        LoadedAuthority::from_pem(&pem, key_pem, "").map_err(|fault| PkiError::Issue {
             path: certificate.clone(),
             reason: fault.to_string(),
         })
@@ -198,7 +226,7 @@ fn finish_half_made_pair(
     let Some(pem) = file::read(&staged)? else {
         return Ok(None);
     };
-    if LoadedAuthority::from_pem(&pem, key_pem.clone()).is_err() {
+    if LoadedAuthority::from_pem(&pem, key_pem.clone(), "").is_err() {
         return Ok(None);
     }
     file::commit(&staged, certificate)?;
@@ -220,6 +248,8 @@ pub(crate) enum Fault {
 pub(crate) struct Authorities {
     loaded: [LoadedAuthority; 5],
     service_key: Zeroizing<String>,
+    /// What keys are sealed with, once that is no longer the service key.
+    seal_key: Option<Zeroizing<String>>,
 }
 
 impl Authorities {
@@ -248,6 +278,7 @@ impl Authorities {
         let authorities = Authorities {
             loaded,
             service_key,
+            seal_key: file::read(&tls.join(SEAL_KEY))?,
         };
         if create {
             authorities.save(tls)?;
@@ -292,11 +323,23 @@ impl Authorities {
                 name: authority.key_name(),
                 pem: loaded.key_pem.clone(),
             });
+            if !loaded.cross_pem.is_empty() {
+                files.push(AuthorityFile {
+                    name: authority.cross_name(),
+                    pem: Zeroizing::new(loaded.cross_pem.clone()),
+                });
+            }
         }
         files.push(AuthorityFile {
             name: SERVICE_KEY.to_owned(),
             pem: self.service_key.clone(),
         });
+        if let Some(seal_key) = &self.seal_key {
+            files.push(AuthorityFile {
+                name: SEAL_KEY.to_owned(),
+                pem: seal_key.clone(),
+            });
+        }
         AuthorityFiles(files)
     }
 }
@@ -327,6 +370,24 @@ pub(crate) fn make_folders(data_dir: &Path) -> Result<std::path::PathBuf, PkiErr
     file::make_folder(&tls.join("etcd"), true)?;
     file::sync_folder_of(&tls)?;
     Ok(tls)
+}
+
+/// How many of a file's certificates, at least one, lead from the first to its root.
+pub(crate) fn own_length(chain: &[CertificateDer<'_>]) -> usize {
+    let mut length = 1;
+    while let (Some(last), next) = (chain.get(length - 1), chain.get(length)) {
+        let (Ok((_, last)), Some(next)) = (X509Certificate::from_der(last), next) else {
+            break;
+        };
+        let is_root = last.subject().as_raw() == last.issuer().as_raw();
+        let leads_on = X509Certificate::from_der(next)
+            .is_ok_and(|(_, next)| next.subject().as_raw() == last.issuer().as_raw());
+        if is_root || !leads_on {
+            break;
+        }
+        length += 1;
+    }
+    length
 }
 
 /// The certificates of a PEM file, at least one.

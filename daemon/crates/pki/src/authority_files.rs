@@ -10,7 +10,7 @@ use rcgen::KeyPair;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::authority::{Authority, Fault, LoadedAuthority, SERVICE_KEY, make_folders};
+use crate::authority::{Authority, Fault, LoadedAuthority, SEAL_KEY, SERVICE_KEY, make_folders};
 use crate::file::NewFile;
 use crate::limits::FILE_BYTES_MAX;
 use crate::{PkiError, file};
@@ -26,6 +26,16 @@ pub struct AuthorityFile {
         deserialize_with = "deserialize_secret"
     )]
     pub pem: Zeroizing<String>,
+}
+
+impl AuthorityFile {
+    /// A file of this name, below `tls/`, with this text.
+    pub fn new(name: String, pem: String) -> AuthorityFile {
+        AuthorityFile {
+            name,
+            pem: Zeroizing::new(pem),
+        }
+    }
 }
 
 fn serialize_secret<S: Serializer>(
@@ -60,7 +70,8 @@ impl AuthorityFiles {
             let (certificate, key) = (authority.certificate_name(), authority.key_name());
             let pem = self.text(&certificate)?;
             let key_pem = self.text(&key)?;
-            LoadedAuthority::from_pem(pem, key_pem.clone()).map_err(|fault| {
+            let cross = self.optional(&authority.cross_name())?;
+            LoadedAuthority::from_pem(pem, key_pem.clone(), cross).map_err(|fault| {
                 let name = if matches!(fault, Fault::Key(_)) {
                     key
                 } else {
@@ -76,14 +87,35 @@ impl AuthorityFiles {
             name: SERVICE_KEY.to_owned(),
             reason: format!("not a private key in PKCS#8 PEM: {error}"),
         })?;
-        let expected = Authority::ALL.len() * 2 + 1;
-        if self.0.len() != expected {
-            return Err(PkiError::Transferred {
-                name: "all".to_owned(),
-                reason: format!("{} files instead of {expected}", self.0.len()),
-            });
+        let known = known_names();
+        for (at, file) in self.0.iter().enumerate() {
+            let is_twice = self.0[..at].iter().any(|other| other.name == file.name);
+            if is_twice || !known.contains(&file.name) {
+                return Err(PkiError::Transferred {
+                    name: file.name.clone(),
+                    reason: "not one of the files that servers share".to_owned(),
+                });
+            }
         }
         Ok(())
+    }
+
+    /// What the keys that all servers share are sealed with.
+    pub fn sealing_text(&self) -> Result<&Zeroizing<String>, PkiError> {
+        self.text(SEAL_KEY).or_else(|_| self.text(SERVICE_KEY))
+    }
+
+    /// Whether both hold the same, in whatever order.
+    pub fn are(&self, other: &AuthorityFiles) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().all(|file| other.0.contains(file))
+    }
+
+    /// The text of a file that not every cluster has; empty where this one has it not.
+    pub(crate) fn optional(&self, name: &str) -> Result<&str, PkiError> {
+        match self.0.iter().any(|file| file.name == name) {
+            true => self.text(name).map(|text| text.as_str()),
+            false => Ok(""),
+        }
     }
 
     /// The text of one file.
@@ -105,6 +137,12 @@ impl AuthorityFiles {
     pub fn install(&self, data_dir: &Path) -> Result<(), PkiError> {
         self.check()?;
         let tls = make_folders(data_dir)?;
+        // What these do not have is of another cluster.
+        for name in known_names() {
+            if !self.0.iter().any(|file| file.name == name) {
+                file::remove(&tls.join(name))?;
+            }
+        }
         let mut files = Vec::with_capacity(self.0.len());
         for AuthorityFile { name, pem } in &self.0 {
             let mode = if name.ends_with(".key") {
@@ -120,4 +158,15 @@ impl AuthorityFiles {
         }
         file::write_all(&files)
     }
+}
+
+/// All files that servers may share.
+fn known_names() -> Vec<String> {
+    let mut names = vec![SERVICE_KEY.to_owned(), SEAL_KEY.to_owned()];
+    for authority in Authority::ALL {
+        names.push(authority.certificate_name());
+        names.push(authority.key_name());
+        names.push(authority.cross_name());
+    }
+    names
 }

@@ -37,8 +37,8 @@ pub struct Standing {
 impl CallersOfApi {
     pub(crate) fn new(
         port: &'static str,
-        client: &CertificateDer<'static>,
-        front_proxy: &CertificateDer<'static>,
+        client: &[CertificateDer<'static>],
+        front_proxy: &[CertificateDer<'static>],
         clock: &Arc<Clock>,
     ) -> Result<CallersOfApi, PkiError> {
         let client = client_verifier(port, client, Callers::Anyone)?;

@@ -84,6 +84,17 @@ pub(crate) fn write_all(files: &[NewFile<'_>]) -> Result<(), PkiError> {
     folders.iter().try_for_each(|folder| sync_folder(folder))
 }
 
+/// Removes a file, where it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), PkiError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(PkiError::Write {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Puts `text` into `path` without waiting for the disk: after a power cut the file may be the old
 /// one, the new one, or torn. For what is looked at and made again at every start, perhaps by
 /// several servers at once in a folder that they share.

@@ -124,9 +124,9 @@ fn issue(
 }
 
 const BOOLEAN: u8 = 0x01;
-const INTEGER: u8 = 0x02;
+pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
+pub(crate) const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -149,12 +149,12 @@ pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-fn sequence(parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     tlv(SEQUENCE, parts)
 }
 
 /// The AlgorithmIdentifier of the signatures that a key makes.
-fn algorithm(key: &KeyPair) -> Result<&'static [u8], IssueError> {
+pub(crate) fn algorithm(key: &KeyPair) -> Result<&'static [u8], IssueError> {
     let of = key.algorithm();
     if of == &PKCS_ECDSA_P256_SHA256 {
         Ok(b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02")
@@ -169,7 +169,7 @@ fn algorithm(key: &KeyPair) -> Result<&'static [u8], IssueError> {
     }
 }
 
-fn serial() -> Result<[u8; SERIAL_BYTES], IssueError> {
+pub(crate) fn serial() -> Result<[u8; SERIAL_BYTES], IssueError> {
     let mut serial = [0; SERIAL_BYTES];
     SystemRandom::new()
         .fill(&mut serial)
@@ -180,7 +180,7 @@ fn serial() -> Result<[u8; SERIAL_BYTES], IssueError> {
 }
 
 /// UTCTime until 2049, GeneralizedTime from 2050 on.
-fn time(seconds: u64) -> Result<Vec<u8>, IssueError> {
+pub(crate) fn time(seconds: u64) -> Result<Vec<u8>, IssueError> {
     let wrong = || IssueError::Time(seconds);
     let instant = i64::try_from(seconds).map_err(|_| wrong())?;
     let at = ASN1Time::from_timestamp(instant)
@@ -204,7 +204,7 @@ fn time(seconds: u64) -> Result<Vec<u8>, IssueError> {
 }
 
 /// Below 2.5.29, the arc of certificate extensions.
-fn extension(last: u8, critical: bool, value: &[u8]) -> Vec<u8> {
+pub(crate) fn extension(last: u8, critical: bool, value: &[u8]) -> Vec<u8> {
     let mark: &[u8] = if critical { &[BOOLEAN, 1, 0xff] } else { &[] };
     sequence(&[
         &tlv(OBJECT_IDENTIFIER, &[&[0x55, 0x1d, last]]),

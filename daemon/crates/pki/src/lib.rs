@@ -8,7 +8,11 @@
 //! tls/server-ca.{crt,key}            signs the API server (6443); the join token pins it
 //! tls/client-ca.{crt,key}            signs those who may call the API server
 //! tls/request-header-ca.{crt,key}    signs the proxy to aggregated API servers
-//! tls/service.key                    signs service account tokens (ECDSA P-256, PKCS#8)
+//! tls/service.key                    signs service account tokens (ECDSA P-256, PKCS#8); behind the
+//!                                    first key those that did before
+//! tls/seal.key                       the first service.key, once there is another: what seals keys
+//! tls/*-ca.cross.crt                 what authorities before say of the one that followed them
+//! tls/next.json                      the authorities that the next start takes
 //! tls/serving-kube-apiserver.{crt,key}
 //! tls/client-admin.{crt,key}         CN=system:admin, O=system:masters
 //! tls/client-kube-apiserver.{crt,key} CN=system:apiserver, O=system:masters, towards kubelets
@@ -28,6 +32,7 @@ mod authority_files;
 mod ca_hash;
 mod callers;
 mod clock;
+mod cross;
 mod error;
 mod examine;
 mod file;
@@ -43,6 +48,9 @@ mod pki;
 #[cfg(test)]
 mod pki_test;
 mod signing_request;
+mod succession;
+#[cfg(test)]
+mod succession_test;
 mod tls;
 mod token;
 mod token_file;
@@ -62,6 +70,7 @@ pub use leaf::{FRONT_PROXY, Leaf};
 pub use live::LiveCertificate;
 pub use pki::Pki;
 pub use signing_request::{RequestError, SigningRequest};
+pub use succession::{Succession, SuccessionError};
 pub use tls::{client_config_trusting, client_config_unverified};
 pub use token::{Password, Token};
 pub use token_file::{TokenFile, read_token_file};

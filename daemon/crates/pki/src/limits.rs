@@ -10,6 +10,9 @@ pub const LEAF_RENEW_SECONDS: u64 = LEAF_LIFE_SECONDS / 3;
 pub const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Most certificates in one authority's file: the authority itself and its chain to a root.
 pub const CA_CHAIN_MAX: usize = 8;
+/// Authorities, and keys of service account tokens, that are still trusted after others have
+/// followed them: the newest.
+pub const EARLIER_MAX: usize = 3;
 /// Longest join token, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 1024;
 /// Tokens that the token file held before and that are still told from wrong ones.

@@ -11,6 +11,7 @@ use crate::callers::CallersOfApi;
 use crate::examine;
 use crate::leaf::{self, Leaf};
 use crate::limits::LEAF_LIFE_SECONDS;
+use crate::succession;
 use crate::tls::{self, Callers};
 use crate::{AuthorityFiles, CaHash, Clock, Identity, LiveCertificate, PkiError};
 
@@ -54,6 +55,7 @@ impl Pki {
     ) -> Result<Pki, PkiError> {
         identity.check()?;
         let tls = make_folders(data_dir)?;
+        succession::take_next(data_dir)?;
         let authorities = Authorities::load(&tls, &clock, create)?;
         // What this node has kept of a clock that once ran ahead must not end its authorities.
         let ends = Authority::ALL.map(|authority| authorities.get(authority).not_after);
@@ -195,8 +197,8 @@ impl Pki {
 
     /// Tells whose authority has signed what callers of 6443 show.
     pub fn callers(&self) -> Result<CallersOfApi, PkiError> {
-        let client = self.authorities.get(Authority::Client).anchor();
-        let front_proxy = self.authorities.get(Authority::RequestHeader).anchor();
+        let client = self.authorities.get(Authority::Client).anchors();
+        let front_proxy = self.authorities.get(Authority::RequestHeader).anchors();
         CallersOfApi::new("6443", client, front_proxy, &self.clock)
     }
 
@@ -208,7 +210,7 @@ impl Pki {
     /// For calls to a kubelet, whose certificate the cluster's authority has signed.
     pub fn client_config_kubelet(&self) -> Result<Arc<ClientConfig>, PkiError> {
         let live = Arc::clone(self.live(Leaf::ApiServerClient));
-        let anchor = self.authorities.get(Authority::Server).anchor();
+        let anchor = self.authorities.get(Authority::Server).anchors();
         tls::named_client_config("kubelets", Some(live), anchor, &self.clock)
     }
 
@@ -240,7 +242,7 @@ impl Pki {
         let server =
             self.server_config("2380", Leaf::EtcdPeer, authority, Callers::Certified, false)?;
         let live = Arc::clone(self.live(Leaf::EtcdPeer));
-        let anchor = self.authorities.get(authority).anchor();
+        let anchor = self.authorities.get(authority).anchors();
         let client = tls::peer_client_config("2380", live, anchor, &self.clock)?;
         Ok((server, client))
     }
@@ -248,14 +250,14 @@ impl Pki {
     /// For a client of 2379, this node's or another's.
     pub fn client_config_etcd(&self) -> Result<Arc<ClientConfig>, PkiError> {
         let live = Arc::clone(self.live(Leaf::EtcdClient));
-        let anchor = self.authorities.get(Authority::EtcdServer).anchor();
+        let anchor = self.authorities.get(Authority::EtcdServer).anchors();
         tls::named_client_config("2379", Some(live), anchor, &self.clock)
     }
 
     /// For a client of 6443 with the administrator's rights.
     pub fn client_config_admin(&self) -> Result<Arc<ClientConfig>, PkiError> {
         let live = Arc::clone(self.live(Leaf::Admin));
-        let anchor = self.authorities.get(Authority::Server).anchor();
+        let anchor = self.authorities.get(Authority::Server).anchors();
         tls::named_client_config("6443", Some(live), anchor, &self.clock)
     }
 
@@ -268,7 +270,7 @@ impl Pki {
         http: bool,
     ) -> Result<Arc<ServerConfig>, PkiError> {
         let live = Arc::clone(self.live(leaf));
-        let anchor = self.authorities.get(callers_authority).anchor();
+        let anchor = self.authorities.get(callers_authority).anchors();
         tls::server_config(port, live, anchor, callers, http, &self.clock)
     }
 }

@@ -21,21 +21,21 @@ use crate::{
     client_config_trusting, client_config_unverified,
 };
 
-const NOW: u64 = CLOCK_FLOOR + 40_000_000;
+pub(crate) const NOW: u64 = CLOCK_FLOOR + 40_000_000;
 
-fn clock_at(seconds: u64) -> Arc<Clock> {
+pub(crate) fn clock_at(seconds: u64) -> Arc<Clock> {
     Arc::new(Clock::reading(move || seconds))
 }
 
-fn identity(name: &str) -> Identity {
+pub(crate) fn identity(name: &str) -> Identity {
     Identity::new(name, vec!["127.0.0.2".parse().unwrap()])
 }
 
-fn form(folder: &Path) -> Pki {
+pub(crate) fn form(folder: &Path) -> Pki {
     Pki::load_or_create(folder, identity("one"), clock_at(NOW)).unwrap()
 }
 
-fn read(folder: &Path, name: &str) -> String {
+pub(crate) fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join("tls").join(name)).unwrap()
 }
 
@@ -49,7 +49,7 @@ fn validity(folder: &Path, name: &str) -> (i64, i64) {
 }
 
 /// A whole handshake in memory, and a byte each way; what went wrong otherwise.
-fn handshake(
+pub(crate) fn handshake(
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     name: &str,

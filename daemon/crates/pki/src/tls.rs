@@ -39,21 +39,23 @@ fn http_protocols() -> Vec<Vec<u8>> {
 
 fn roots(
     port: &'static str,
-    anchor: &CertificateDer<'static>,
+    anchors: &[CertificateDer<'static>],
 ) -> Result<Arc<RootCertStore>, PkiError> {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(anchor.clone())
-        .map_err(|source| PkiError::Tls { port, source })?;
+    for anchor in anchors {
+        roots
+            .add(anchor.clone())
+            .map_err(|source| PkiError::Tls { port, source })?;
+    }
     Ok(Arc::new(roots))
 }
 
 pub(crate) fn client_verifier(
     port: &'static str,
-    anchor: &CertificateDer<'static>,
+    anchors: &[CertificateDer<'static>],
     callers: Callers,
 ) -> Result<Arc<dyn ClientCertVerifier>, PkiError> {
-    let builder = WebPkiClientVerifier::builder_with_provider(roots(port, anchor)?, provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(roots(port, anchors)?, provider());
     let builder = match callers {
         Callers::Certified => builder,
         Callers::Anyone => builder.allow_unauthenticated(),
@@ -64,16 +66,16 @@ pub(crate) fn client_verifier(
     })
 }
 
-/// A listener: shows `certificate`, trusts callers of `anchor`.
+/// A listener: shows `certificate`, trusts callers of `anchors`.
 pub(crate) fn server_config(
     port: &'static str,
     certificate: Arc<LiveCertificate>,
-    anchor: &CertificateDer<'static>,
+    anchors: &[CertificateDer<'static>],
     callers: Callers,
     http: bool,
     clock: &Arc<Clock>,
 ) -> Result<Arc<ServerConfig>, PkiError> {
-    let verifier = client_verifier(port, anchor, callers)?;
+    let verifier = client_verifier(port, anchors, callers)?;
     let mut config = server_config_with(port, certificate, verifier, clock)?;
     if http {
         config.alpn_protocols = http_protocols();
@@ -127,9 +129,9 @@ fn client_config(
 
 fn server_verifier(
     port: &'static str,
-    anchor: &CertificateDer<'static>,
+    anchors: &[CertificateDer<'static>],
 ) -> Result<Arc<WebPkiServerVerifier>, PkiError> {
-    WebPkiServerVerifier::builder_with_provider(roots(port, anchor)?, provider())
+    WebPkiServerVerifier::builder_with_provider(roots(port, anchors)?, provider())
         .build()
         .map_err(|error| PkiError::Verifier {
             port,
@@ -137,29 +139,29 @@ fn server_verifier(
         })
 }
 
-/// A caller that trusts servers of `anchor` under the name it called them by.
+/// A caller that trusts servers of `anchors` under the name it called them by.
 pub(crate) fn named_client_config(
     port: &'static str,
     certificate: Option<Arc<LiveCertificate>>,
-    anchor: &CertificateDer<'static>,
+    anchors: &[CertificateDer<'static>],
     clock: &Arc<Clock>,
 ) -> Result<Arc<ClientConfig>, PkiError> {
-    let verifier = server_verifier(port, anchor)?;
+    let verifier = server_verifier(port, anchors)?;
     let certificate = certificate.map(|live| live as Arc<dyn ResolvesClientCert>);
     let mut config = client_config(port, verifier, certificate, clock)?;
     config.alpn_protocols = http_protocols();
     Ok(Arc::new(config))
 }
 
-/// A member that calls another: whoever shows a certificate of `anchor` is a member, at whatever
+/// A member that calls another: whoever shows a certificate of `anchors` is a member, at whatever
 /// address it is found today.
 pub(crate) fn peer_client_config(
     port: &'static str,
     certificate: Arc<LiveCertificate>,
-    anchor: &CertificateDer<'static>,
+    anchors: &[CertificateDer<'static>],
     clock: &Arc<Clock>,
 ) -> Result<Arc<ClientConfig>, PkiError> {
-    let verifier = Arc::new(AnyName(server_verifier(port, anchor)?));
+    let verifier = Arc::new(AnyName(server_verifier(port, anchors)?));
     Ok(Arc::new(client_config(
         port,
         verifier,
@@ -187,7 +189,7 @@ pub fn client_config_trusting(
     anchor: &CertificateDer<'static>,
     clock: &Arc<Clock>,
 ) -> Result<Arc<ClientConfig>, PkiError> {
-    let verifier = server_verifier("joining", anchor)?;
+    let verifier = server_verifier("joining", std::slice::from_ref(anchor))?;
     Ok(Arc::new(client_config("joining", verifier, None, clock)?))
 }
 

@@ -13,6 +13,8 @@ use crate::{CaHash, Password, PkiError, Token, TokenError, TokenFileError, file}
 #[derive(Debug, Clone)]
 pub struct TokenFile {
     path: PathBuf,
+    /// The cluster's CA file, where it is known: a pin of an authority before is good, too.
+    bundle: Option<String>,
 }
 
 impl TokenFile {
@@ -20,7 +22,21 @@ impl TokenFile {
     pub fn of(data_dir: &Path) -> TokenFile {
         TokenFile {
             path: data_dir.join("token"),
+            bundle: None,
         }
+    }
+
+    /// Of a cluster whose CA file this is.
+    #[must_use]
+    pub fn in_cluster(mut self, bundle: &str) -> TokenFile {
+        self.bundle = Some(bundle.to_owned());
+        self
+    }
+
+    /// Whether a pin is of this cluster's authority, or one that was before.
+    fn is_of(&self, pin: CaHash, ca_hash: CaHash) -> bool {
+        let bundle = self.bundle.as_deref().unwrap_or_default();
+        pin == ca_hash || pin.certificate_in(bundle.as_bytes()).is_some()
     }
 
     /// Where it stands.
@@ -51,7 +67,7 @@ impl TokenFile {
         ca_hash: CaHash,
     ) -> Result<Token, TokenFileError> {
         if let Some(pin) = given.and_then(Token::pin)
-            && pin != ca_hash
+            && !self.is_of(pin, ca_hash)
         {
             return Err(TokenFileError::CaHash {
                 given: pin.to_string(),
@@ -60,7 +76,7 @@ impl TokenFile {
         }
         if let Some(found) = self.load()? {
             if let Some(pin) = found.pin()
-                && pin != ca_hash
+                && !self.is_of(pin, ca_hash)
             {
                 return Err(TokenFileError::CaHash {
                     given: pin.to_string(),
@@ -83,7 +99,7 @@ impl TokenFile {
                 });
             }
             let token = Token::new(ca_hash, found.password().clone());
-            if found.pin().is_none() {
+            if found.pin() != Some(ca_hash) {
                 self.store(&token)?;
             }
             return Ok(token);
