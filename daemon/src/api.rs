@@ -35,6 +35,7 @@ pub(crate) fn start(
         memory_budget: settings.memory_budget,
         health,
         service_key: Some(std::fs::read_to_string(&service_key).with_context(place)?),
+        sealing_key: Some(pki.authority_files().sealing_text()?.to_string()),
         audit: settings.audit.as_ref().map(start_audit).transpose()?,
         guards_owners: settings.guards_owners,
         more_metrics: crate::gauges::write,

@@ -31,6 +31,7 @@ mod server_token;
 mod service_manager;
 mod snapshots;
 mod strangers;
+mod succession;
 
 use std::process::ExitCode;
 

@@ -75,7 +75,7 @@ pub(crate) async fn establish(
         Stage::Joining => Start::Join,
         Stage::Member => Start::Restart,
     };
-    let file = TokenFile::of(data_dir);
+    let file = TokenFile::of(data_dir).in_cluster(pki.ca_bundle());
     let (token, claimed) = match file.load_or_create(given.as_ref(), pki.ca_hash()) {
         // It may have been rotated while this member was down: the store knows.
         Err(TokenFileError::Differs { .. }) if start == Start::Restart => {

@@ -26,7 +26,7 @@ use crate::renewal::{Orders, Renewal};
 use crate::strangers::{Met, Strangers};
 use crate::{
     api, api_port, commands, data_dir, farewell, foreign, kubeconfig, logging, panic_hook, renewal,
-    returning, server_token, service_manager, snapshots, strangers,
+    returning, server_token, service_manager, snapshots, strangers, succession,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -115,6 +115,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
         () = report_status(&handle) => Ok(()),
         () = server_token::follow(&serving.supervisor, &settings.data_dir, !settings.disable_apiserver) => Ok(()),
+        () = succession::follow(&serving.supervisor, &settings, &member.pki, serving.local.clone()) => Ok(()),
         () = renewal.run(orders) => Ok(()),
     };
     tracing::info!("stopping");
@@ -229,7 +230,7 @@ fn start_serving(
     let admin = server_token::routes(routes(handle, &manifests), &supervisor);
     let (admin, orders) = renewal::routes(admin);
     let met = Met::default();
-    let admin = strangers::routes(admin, &met);
+    let admin = succession::routes(strangers::routes(admin, &met), &supervisor);
     let local = api.as_ref().map(|api| api.local("certificates"));
     let admin = commands::doctor::routes(admin, handle);
     let admin = match &api {

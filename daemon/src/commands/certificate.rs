@@ -1,8 +1,9 @@
-//! `skerry certificate check|rotate`: how long the certificates of this node are good, and new ones
-//! while its server runs.
+//! `skerry certificate check|rotate|rotate-ca`: how long the certificates of this node are good, new
+//! ones while its server runs, and other authorities for the cluster.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -12,13 +13,20 @@ use skerry_token::time::rfc3339;
 use crate::admin::Client;
 use crate::config::Settings;
 use crate::expiry::days_left;
-use crate::renewal;
+use crate::{renewal, succession};
 
 const USAGE: &str = "\
 usage:
   skerry certificate check [-o text|table|json] [flags]   what the certificates of this node say
   skerry certificate rotate [--service NAME,...] [flags]  new ones, while the server runs:
                                       admin, api-server, auth-proxy, etcd; all where none is named
+
+  skerry certificate rotate-ca [--path DIR] [--service-key] [--force] [flags]
+                                      other authorities for the cluster, used by each server from
+                                      its next start on: those in DIR or in DIR/tls, named as in
+                                      <data-dir>/tls, with their keys; new ones without --path
+    --service-key                     a new key for service account tokens, too
+    --force                           also where clients lose what they trust
 
 The server renews its certificates by itself once a third of their life is left.
 The flags are those of `skerry server`; --data-dir and --node-ip say which server is meant.
@@ -43,10 +51,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
             let settings = Settings::load(&flags, std::env::vars()).context("configuration")?;
             rotate(&settings, services.as_deref())
         }
-        Some((command, _)) if command == "rotate-ca" => bail!(
-            "certificate rotate-ca is not there yet: the authorities of a cluster are good for ten \
-             years from its first start, and cannot be changed while it runs"
-        ),
+        Some((command, rest)) if command == "rotate-ca" => rotate_ca(rest),
         Some((other, _)) => bail!("certificate has no command '{other}'\n{USAGE}"),
         None => bail!("certificate wants a command\n{USAGE}"),
     }
@@ -184,6 +189,81 @@ fn rotate(settings: &Settings, services: Option<&str>) -> anyhow::Result<()> {
         let _ = writeln!(said, "  tls/{}", file.as_str().unwrap_or_default());
     }
     print(&said)
+}
+
+/// Names below `tls/` that `rotate-ca` looks for.
+const CA_FILES: [&str; 6] = [
+    "server-ca",
+    "client-ca",
+    "request-header-ca",
+    "etcd/server-ca",
+    "etcd/peer-ca",
+    "service",
+];
+
+fn rotate_ca(words: &[String]) -> anyhow::Result<()> {
+    let (path, words) = taken(words, &["--path"])?;
+    let (force, words) = switched(words, "--force");
+    let (service_key, flags) = switched(words, "--service-key");
+    let settings = Settings::load(&flags, std::env::vars()).context("configuration")?;
+    let files = match &path {
+        Some(path) => read_authorities(Path::new(path))?,
+        None => Vec::new(),
+    };
+    let body = json!({
+        "files": files,
+        "makeAuthorities": path.is_none(),
+        "makeServiceKey": service_key,
+        "force": force,
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let client = Client::of(&settings)?;
+    let route = format!("/v1-skerry/admin/{}", succession::ROUTE);
+    let answer = runtime.block_on(client.post(&route, &body))?;
+    let hash = answer["caHash"].as_str().unwrap_or_default();
+    print(&format!(
+        "certificates saved to datastore\n\
+         Restart the servers one after the other; each uses the new ones from its start on.\n\
+         Kubeconfigs, certificates and tokens from before stay good meanwhile and after that.\n\
+         From then on the tokens of servers begin with K10{hash}; \
+         {}/token of each server has the whole token after its restart.\n",
+        settings.data_dir.display()
+    ))
+}
+
+/// Whether a switch of the command's own is there, and the other words.
+fn switched(words: Vec<String>, name: &str) -> (bool, Vec<String>) {
+    let count = words.len();
+    let rest: Vec<String> = words.into_iter().filter(|word| word != name).collect();
+    (rest.len() < count, rest)
+}
+
+/// Name and text of each file that is there.
+fn read_authorities(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let tls = folder.join("tls");
+    let folder = if tls.is_dir() { &tls } else { folder };
+    let mut files = Vec::new();
+    for stem in CA_FILES {
+        for end in ["crt", "key"] {
+            let name = format!("{stem}.{end}");
+            let path = folder.join(&name);
+            match std::fs::read_to_string(&path) {
+                Ok(text) => files.push((name, text)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            }
+        }
+    }
+    if files.is_empty() {
+        let names = CA_FILES.map(|stem| format!("{stem}.key")).join(", ");
+        bail!(
+            "--path: {} holds none of {names}, nor certificates of these names",
+            folder.display()
+        );
+    }
+    Ok(files)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

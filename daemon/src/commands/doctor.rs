@@ -20,6 +20,7 @@ use crate::doctor::disk;
 use crate::doctor::peers::{self, Peer};
 use crate::doctor::probe::{Probes, Service};
 use crate::expiry::days_left;
+use crate::succession;
 
 const USAGE: &str = "\
 usage:
@@ -281,6 +282,9 @@ fn about_certificates(findings: &mut Findings, tls: &Path) {
                 Err(error) => findings.note(false, "certificates", &format!("{place}: {error}")),
             }
         }
+    }
+    if tls.join(succession::NEXT).exists() {
+        findings.note(false, "certificates", succession::RESTART);
     }
     match first {
         Some((left, place)) if left >= DAYS_MIN => {

@@ -52,6 +52,8 @@ pub struct Options {
     pub node_ports: NodePorts,
     /// The private key, as PEM, that signs service account tokens; none are known without it.
     pub service_key: Option<String>,
+    /// What keys in the store are sealed with; none: with that.
+    pub sealing_key: Option<String>,
     /// Signs what certificate requests ask for; none is signed without it.
     pub signer: Option<Arc<dyn Signer>>,
     /// Who this server is towards others; nobody is called without it.
@@ -92,7 +94,11 @@ impl Api {
     /// # Errors
     /// The key of service account tokens is none.
     pub fn start(datastore: Arc<dyn Datastore>, options: Options) -> Result<Api, ServiceKeyError> {
-        let storage = Storage::new(datastore, options.service_key.as_deref());
+        let sealing = options
+            .sealing_key
+            .as_ref()
+            .or(options.service_key.as_ref());
+        let storage = Storage::new(datastore, sealing.map(String::as_str));
         let tokens = options
             .service_key
             .as_deref()

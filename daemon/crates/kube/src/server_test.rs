@@ -39,6 +39,7 @@ pub(crate) fn options(health: skerry_health::Health) -> Options {
         node_ports: crate::NodePorts::default(),
         server_address: "127.0.0.1:6443".into(),
         service_key: None,
+        sealing_key: None,
         signer: None,
         outgoing: None,
         authority: String::new(),

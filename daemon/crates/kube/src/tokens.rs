@@ -41,14 +41,24 @@ pub(crate) struct Tokens {
 pub struct ServiceKeyError;
 
 impl Tokens {
-    /// With a private key as PEM (PKCS#8).
+    /// With private keys as PEM (PKCS#8): the first signs, those behind it have signed before.
     pub(crate) fn new(pem: &str, issuer: &str) -> Result<Tokens, ServiceKeyError> {
-        let lines = pem.lines().filter(|line| !line.starts_with("-----"));
-        let der = STANDARD.decode(lines.collect::<String>().trim());
-        let key = SigningKey::from_pkcs8(&der.map_err(|_| ServiceKeyError)?);
-        let key = key.map_err(|_| ServiceKeyError)?;
+        let mut keys = Vec::new();
+        for block in pem
+            .split_inclusive("-----END")
+            .filter(|b| b.contains("BEGIN"))
+        {
+            let lines = block.lines().skip_while(|line| !line.contains("BEGIN"));
+            let lines = lines.filter(|line| !line.starts_with("-----"));
+            let der = STANDARD.decode(lines.collect::<String>().trim());
+            let key = SigningKey::from_pkcs8(&der.map_err(|_| ServiceKeyError)?);
+            keys.push(key.map_err(|_| ServiceKeyError)?);
+        }
+        let mut keys = keys.into_iter();
+        let signing = keys.next().ok_or(ServiceKeyError)?;
+        let earlier = keys.map(|key| key.public().clone()).collect();
         Ok(Tokens {
-            keys: Keys::new(key, Vec::new()),
+            keys: Keys::new(signing, earlier),
             issuer: issuer.to_owned(),
             audiences: vec![issuer.to_owned()],
         })

@@ -19,6 +19,7 @@
 //! proved; a short token has no pin, and the log says so.
 
 mod admit;
+mod authorities;
 mod bootstrap;
 mod bucket;
 mod call;

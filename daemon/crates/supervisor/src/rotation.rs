@@ -21,8 +21,6 @@ use crate::limits::PBKDF2_ROUNDS_MIN;
 
 /// Where the token in force is.
 const TOKEN_KEY: &str = "/skerry/server-token";
-/// The file that every member has of the others and no client does.
-const SHARED_KEY_FILE: &str = "service.key";
 /// What the key that seals is made for.
 const PURPOSE: &[u8] = b"skerry server token";
 
@@ -53,12 +51,29 @@ pub enum RotationError {
     /// A key is missing, or the system has no random numbers.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// Nobody follows the authorities in force.
+    #[error(transparent)]
+    Succession(#[from] skerry_pki::SuccessionError),
     /// The new token is the one in force.
     #[error("the new token is the one that is in force already")]
     Same,
     /// The work was cut short: the server stops.
     #[error("the server is stopping")]
     Stopping,
+}
+
+/// What seals for all members: every one has the file that it is made from, and no client does.
+pub(crate) fn wrapping(files: &AuthorityFiles, purpose: &[u8]) -> Result<Password, PkiError> {
+    let shared = files.sealing_text()?;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, shared.as_bytes());
+    let mut hex = String::new();
+    for byte in hmac::sign(&key, purpose).as_ref() {
+        hex.push_str(&format!("{byte:02x}"));
+    }
+    Password::new(&hex).map_err(|error| PkiError::Transferred {
+        name: "service.key".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// The password in force, and what is sealed under it.
@@ -77,18 +92,8 @@ pub(crate) struct Rotation {
 
 impl Rotation {
     pub(crate) fn new(password: Password, files: &AuthorityFiles) -> Result<Rotation, PkiError> {
-        let shared = files.text(SHARED_KEY_FILE)?;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, shared.as_bytes());
-        let mut hex = String::new();
-        for byte in hmac::sign(&key, PURPOSE).as_ref() {
-            hex.push_str(&format!("{byte:02x}"));
-        }
-        let wrapping = Password::new(&hex).map_err(|error| PkiError::Transferred {
-            name: SHARED_KEY_FILE.to_owned(),
-            reason: error.to_string(),
-        })?;
         Ok(Rotation {
-            wrapping,
+            wrapping: wrapping(files, PURPOSE)?,
             current: RwLock::new(Arc::new(Credential {
                 password,
                 sealer: OnceCell::new(),

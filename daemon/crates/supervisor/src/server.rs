@@ -22,11 +22,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use skerry_consensus::{ProposeError, Status};
 use skerry_health::Health;
-use skerry_pki::{CaHash, Password, Pki, PkiError, Token};
+use skerry_pki::{AuthorityFiles, CaHash, Password, Pki, PkiError, Succession, Token};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::admit::{Admission, Pending, admit, duplicate};
+use crate::authorities::Authorities;
 use crate::bootstrap::{self, Bootstrap};
 use crate::bucket::Bucket;
 use crate::cluster::Cluster;
@@ -54,6 +55,7 @@ struct Inner<C> {
     user: &'static str,
     ca_hash: CaHash,
     rotation: Rotation,
+    authorities: Authorities,
     health: Health,
     wrong_passwords: Mutex<Bucket>,
     in_flight: Semaphore,
@@ -100,6 +102,7 @@ impl<C: Cluster> Supervisor<C> {
             clock: Arc::clone(pki.clock()),
             user: token.user(),
             ca_hash: pki.ca_hash(),
+            authorities: Authorities::new(pki.authority_files())?,
             rotation: Rotation::new(token.password().clone(), &pki.authority_files())?,
             wrong_passwords: Mutex::new(wrong_passwords),
             in_flight: Semaphore::new(JOINS_IN_FLIGHT_MAX),
@@ -117,7 +120,7 @@ impl<C: Cluster> Supervisor<C> {
             Some(password) => password,
             None => Password::generate()?,
         };
-        let bootstrap = self.bootstrap();
+        let bootstrap = self.bootstrap_in_force().await?;
         let rotation = &self.0.rotation;
         rotation
             .rotate(&*self.0.cluster, &bootstrap, password)
@@ -141,9 +144,33 @@ impl<C: Cluster> Supervisor<C> {
     pub async fn store_bootstrap(&self) -> Result<(), RotationError> {
         self.refresh().await?;
         let password = self.0.rotation.current().password.clone();
-        let bootstrap = self.bootstrap();
+        let bootstrap = self.bootstrap_in_force().await?;
         bootstrap::store_bootstrap(&*self.0.cluster, &bootstrap, &password).await?;
         Ok(())
+    }
+
+    /// Has other authorities follow those in force, for the whole cluster; members use them from
+    /// their next start on. What tokens pin from then on.
+    pub async fn rotate_authorities(
+        &self,
+        succession: &Succession,
+    ) -> Result<CaHash, RotationError> {
+        self.refresh().await?;
+        let password = self.0.rotation.current().password.clone();
+        let (cluster, own) = (&*self.0.cluster, self.bootstrap());
+        let authorities = &self.0.authorities;
+        let rotated = authorities.rotate(cluster, own, &password, succession, &self.0.clock);
+        rotated.await
+    }
+
+    /// The authorities that the store says are in force, where they were ever rotated.
+    pub async fn authorities_in_force(&self) -> Result<Option<AuthorityFiles>, RotationError> {
+        self.0.authorities.stored(&*self.0.cluster).await
+    }
+
+    async fn bootstrap_in_force(&self) -> Result<Bootstrap, RotationError> {
+        let own = self.bootstrap();
+        self.0.authorities.in_force(&*self.0.cluster, own).await
     }
 
     fn bootstrap(&self) -> Bootstrap {
