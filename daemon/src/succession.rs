@@ -81,6 +81,7 @@ pub(crate) async fn follow(
         let pause = match note(supervisor, settings, &own, &mut noted).await {
             Ok(is_news) => {
                 if is_news {
+                    recognize(noted.as_ref(), local.as_ref());
                     tell(settings, local.as_ref()).await;
                 }
                 LOOK_INTERVAL
@@ -114,6 +115,18 @@ async fn note(
     }
     *noted = Some(files);
     Ok(is_news)
+}
+
+/// Members that have restarted sign with the new key; their tokens are good here, too.
+fn recognize(files: Option<&AuthorityFiles>, local: Option<&Local>) {
+    let (Some(files), Some(local)) = (files, local) else {
+        return;
+    };
+    let recognized = files.text("service.key").map_err(anyhow::Error::from);
+    let recognized = recognized.and_then(|pem| Ok(local.recognize_tokens_of(pem)?));
+    if let Err(error) = recognized {
+        tracing::error!(%error, "tokens signed with the new key are not recognized before a restart");
+    }
 }
 
 async fn tell(settings: &Settings, local: Option<&Local>) {

@@ -21,6 +21,7 @@ use crate::object;
 use crate::registry::Resource;
 use crate::server::Api;
 use crate::storage::Leadership;
+use crate::tokens::ServiceKeyError;
 pub use note::EventNote;
 use note::Notes;
 
@@ -129,6 +130,16 @@ impl Local {
             let (reason, message) = (note.reason, note.message);
             tracing::debug!(%error, kind, name, reason, message, "an event is not written");
         }
+    }
+
+    /// Recognizes service account tokens of these private keys, too, as PEM: another member may sign
+    /// with them already.
+    ///
+    /// # Errors
+    /// They are none.
+    pub fn recognize_tokens_of(&self, pem: &str) -> Result<(), ServiceKeyError> {
+        let tokens = self.api.engine().tokens.as_ref();
+        tokens.map_or(Ok(()), |tokens| tokens.recognize(pem))
     }
 
     /// Whether this member leads: what is to be done once in a cluster is done by who does.

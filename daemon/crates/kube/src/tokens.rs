@@ -3,6 +3,7 @@
 //! Invariant: a token is good only as long as the service account and what it is bound to live.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +29,9 @@ use crate::{bootstrap_tokens, time, user};
 
 /// Who signs, and for whom.
 pub(crate) struct Tokens {
-    keys: Keys,
+    keys: RwLock<Arc<Keys>>,
+    /// The private keys as they were given, as PEM.
+    pem: String,
     issuer: String,
     audiences: Vec<String>,
 }
@@ -43,25 +46,23 @@ pub struct ServiceKeyError;
 impl Tokens {
     /// With private keys as PEM (PKCS#8): the first signs, those behind it have signed before.
     pub(crate) fn new(pem: &str, issuer: &str) -> Result<Tokens, ServiceKeyError> {
-        let mut keys = Vec::new();
-        for block in pem
-            .split_inclusive("-----END")
-            .filter(|b| b.contains("BEGIN"))
-        {
-            let lines = block.lines().skip_while(|line| !line.contains("BEGIN"));
-            let lines = lines.filter(|line| !line.starts_with("-----"));
-            let der = STANDARD.decode(lines.collect::<String>().trim());
-            let key = SigningKey::from_pkcs8(&der.map_err(|_| ServiceKeyError)?);
-            keys.push(key.map_err(|_| ServiceKeyError)?);
-        }
-        let mut keys = keys.into_iter();
-        let signing = keys.next().ok_or(ServiceKeyError)?;
-        let earlier = keys.map(|key| key.public().clone()).collect();
         Ok(Tokens {
-            keys: Keys::new(signing, earlier),
+            keys: RwLock::new(Arc::new(keys_of(pem)?)),
+            pem: pem.to_owned(),
             issuer: issuer.to_owned(),
             audiences: vec![issuer.to_owned()],
         })
+    }
+
+    /// Recognizes what these keys sign, too, and goes on signing with its own.
+    pub(crate) fn recognize(&self, pem: &str) -> Result<(), ServiceKeyError> {
+        let keys = keys_of(&format!("{}\n{pem}", self.pem))?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The documents with which others verify, and of which media type they are.
@@ -73,16 +74,34 @@ impl Tokens {
         match path.trim_end_matches('/') {
             discovery::CONFIGURATION_PATH => {
                 let url = format!("https://{server_address}{}", discovery::KEYS_PATH);
-                let document = discovery::configuration(&self.keys, &self.issuer, &url);
+                let document = discovery::configuration(&self.keys(), &self.issuer, &url);
                 Some(("application/json", document))
             }
             discovery::KEYS_PATH => {
-                let document = discovery::key_set(&self.keys);
+                let document = discovery::key_set(&self.keys());
                 Some(("application/jwk-set+json", document))
             }
             _ => None,
         }
     }
+}
+
+/// Private keys as PEM (PKCS#8): the first signs, all verify.
+fn keys_of(pem: &str) -> Result<Keys, ServiceKeyError> {
+    let mut keys = Vec::new();
+    let mut lines = pem.lines();
+    while lines.any(|line| line.starts_with("-----BEGIN")) {
+        let body = lines
+            .by_ref()
+            .take_while(|line| !line.starts_with("-----END"));
+        let der = STANDARD.decode(body.map(str::trim).collect::<String>());
+        let key = SigningKey::from_pkcs8(&der.map_err(|_| ServiceKeyError)?);
+        keys.push(key.map_err(|_| ServiceKeyError)?);
+    }
+    let mut keys = keys.into_iter();
+    let signing = keys.next().ok_or(ServiceKeyError)?;
+    let others = keys.map(|key| key.public().clone()).collect();
+    Ok(Keys::new(signing, others))
 }
 
 fn now() -> i64 {
@@ -163,7 +182,7 @@ impl Engine {
             audiences,
             now: now(),
         };
-        let verified = verify(&tokens.keys, token, expected);
+        let verified = verify(&tokens.keys(), token, expected);
         let verified = verified.map_err(|error| error.to_string())?;
         Ok(Proof::Signed(Box::new(verified)))
     }
@@ -270,7 +289,7 @@ impl Engine {
             )
             .map_err(|error| refused(&error))?;
         let token = tokens
-            .keys
+            .keys()
             .sign(&claims.to_value())
             .map_err(ApiError::internal)?;
         Ok(Answer::Object(
