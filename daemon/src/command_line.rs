@@ -13,7 +13,8 @@ Skerry: a highly available Kubernetes control plane for edge boxes
 
 usage:
   skerry server [flags]               run a server
-  skerry certificate check|rotate     how long certificates are good, and new ones
+  skerry certificate check|rotate|rotate-ca
+                                      how long certificates are good, and new ones
   skerry member list|remove|promote   the members of the cluster
   skerry status [flags]               who leads, and how far this server has come
   skerry token COMMAND [flags]        bootstrap tokens and the tokens of users

@@ -71,7 +71,7 @@ pub(crate) fn routes(routes: Routes) -> (Routes, Orders) {
     (routes, Orders(orders))
 }
 
-fn leaves_of(services: &Value) -> Result<Vec<Leaf>, Refused> {
+pub(crate) fn leaves_of(services: &Value) -> Result<Vec<Leaf>, Refused> {
     let Some(names) = services.as_array() else {
         return Ok(Leaf::ALL.to_vec());
     };

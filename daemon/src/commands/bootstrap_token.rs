@@ -178,7 +178,11 @@ pub(super) async fn list(client: &Client, output: Option<&str>) -> anyhow::Resul
             Value::from_iter(rows.iter().map(Row::json))
         )),
         "text" => Ok(table(&rows, now())),
-        other => bail!("--output: {other:?} is none of text, json"),
+        "yaml" => {
+            let rows = Value::from_iter(rows.iter().map(Row::json));
+            Ok(super::yaml::list("tokens", &rows))
+        }
+        other => bail!("--output: {other:?} is none of text, json, yaml"),
     }
 }
 

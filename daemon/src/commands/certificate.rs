@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
-use skerry_pki::{Clock, Inspected, inspect};
+use skerry_pki::{Clock, Inspected, Leaf, inspect};
 use skerry_token::time::rfc3339;
 
 use crate::admin::Client;
@@ -17,7 +17,8 @@ use crate::{renewal, succession};
 
 const USAGE: &str = "\
 usage:
-  skerry certificate check [-o text|table|json] [flags]   what the certificates of this node say
+  skerry certificate check [-o text|table|json|yaml] [--service NAME,...] [flags]
+                                      what the certificates of this node say
   skerry certificate rotate [--service NAME,...] [flags]  new ones, while the server runs:
                                       admin, api-server, auth-proxy, etcd; all where none is named
 
@@ -42,9 +43,11 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     }
     match words.split_first() {
         Some((command, rest)) if command == "check" => {
-            let (output, flags) = taken(rest, &["--output", "-o"])?;
+            let (output, rest) = taken(rest, &["--output", "-o"])?;
+            let (services, flags) = taken(&rest, &["--service", "-s"])?;
             let settings = Settings::load(&flags, std::env::vars()).context("configuration")?;
-            check(&settings, output.as_deref().unwrap_or("text"))
+            let output = output.as_deref().unwrap_or("text");
+            check(&settings, output, services.as_deref())
         }
         Some((command, rest)) if command == "rotate" => {
             let (services, flags) = taken(rest, &["--service", "-s"])?;
@@ -76,23 +79,28 @@ fn taken(words: &[String], names: &[&str]) -> anyhow::Result<(Option<String>, Ve
     Ok((found, rest))
 }
 
-fn check(settings: &Settings, output: &str) -> anyhow::Result<()> {
-    let found = inspect(&settings.data_dir)?;
+fn check(settings: &Settings, output: &str, services: Option<&str>) -> anyhow::Result<()> {
+    let mut found = inspect(&settings.data_dir)?;
     if found.is_empty() {
         bail!(
             "{}: this is not the data directory of a server that has run; give its --data-dir",
             settings.data_dir.display()
         );
     }
+    if let Some(services) = services {
+        let names: Vec<&str> = services.split(',').collect();
+        let wanted = renewal::leaves_of(&json!(names))?;
+        let wanted: Vec<String> = wanted.into_iter().map(Leaf::certificate_name).collect();
+        found.retain(|found| wanted.contains(&found.file));
+    }
     let now = Clock::system().now();
+    let rows = || Value::from_iter(found.iter().map(|found| as_json(found, now)));
     print(&match output {
         "text" => text(&found, now),
         "table" => table(&found, now),
-        "json" => {
-            let rows = found.iter().map(|found| as_json(found, now));
-            format!("{}\n", Value::from_iter(rows))
-        }
-        other => bail!("--output: {other:?} is none of text, table, json"),
+        "json" => format!("{}\n", json!({"Certificates": rows()})),
+        "yaml" => super::yaml::list("certificates", &rows()),
+        other => bail!("invalid output format {other}"),
     })
 }
 
@@ -111,7 +119,8 @@ fn end(found: &Inspected) -> String {
 fn text(found: &[Inspected], now: u64) -> String {
     let mut text = String::new();
     for found in found {
-        let (file, subject, end) = (&found.file, &found.subject, end(found));
+        let (file, end) = (&found.file, end(found));
+        let subject = format!("{} ({})", found.common_name, found.usages.join(","));
         let days = days_left(found.not_after, now);
         let _ = match status(found, now) {
             "EXPIRED" => writeln!(text, "{file}: certificate {subject} expired at {end}"),
@@ -140,13 +149,15 @@ fn table(found: &[Inspected], now: u64) -> String {
         ]
         .map(str::to_owned),
     ];
+    let rule = std::array::from_fn(|column: usize| "-".repeat(lines[0][column].len()));
+    lines.push(rule);
     for found in found {
         lines.push([
             found.file.clone(),
-            found.subject.clone(),
+            found.common_name.clone(),
             found.usages.join(","),
             end(found),
-            format!("{:.0}d", days_left(found.not_after, now)),
+            format!("{:.0} days", days_left(found.not_after, now)),
             status(found, now).to_owned(),
         ]);
     }
@@ -155,7 +166,7 @@ fn table(found: &[Inspected], now: u64) -> String {
         widths.max().unwrap_or(0) + 3
     };
     let widths: Vec<usize> = (0..6).map(width).collect();
-    let mut text = String::new();
+    let mut text = String::from("\n");
     for line in &lines {
         for (cell, width) in line.iter().zip(&widths).take(5) {
             let _ = write!(text, "{cell:<width$}");
@@ -166,13 +177,16 @@ fn table(found: &[Inspected], now: u64) -> String {
 }
 
 fn as_json(found: &Inspected, now: u64) -> Value {
+    // What is left is in nanoseconds, as K3s has it.
+    let left = i128::from(found.not_after) - i128::from(now);
     json!({
-        "filename": found.file,
-        "subject": found.subject,
-        "usages": found.usages,
-        "expiryTime": end(found),
-        "residualDays": days_left(found.not_after, now),
-        "status": status(found, now),
+        "Filename": found.file,
+        "Subject": found.common_name,
+        "Issuer": found.issuer,
+        "Usages": found.usages,
+        "ExpiryTime": end(found),
+        "ResidualTime": i64::try_from(left * 1_000_000_000).unwrap_or(i64::MAX),
+        "Status": status(found, now),
     })
 }
 
@@ -280,7 +294,8 @@ mod tests {
     fn what_ends_soon_or_has_ended_is_said() {
         let of = |file: &str, days: u64| Inspected {
             file: file.into(),
-            subject: "CN=a".into(),
+            common_name: "a".into(),
+            issuer: "ca".into(),
             usages: vec!["ClientAuth"],
             not_after: days * 86_400,
         };
@@ -288,17 +303,17 @@ mod tests {
         let text = text(&found, 100 * 86_400);
         assert_eq!(
             text,
-            "a.crt: certificate CN=a is ok, expires at 1970-10-28T00:00:00Z, 200 days left\n\
-             b.crt: certificate CN=a will expire within 90 days at 1970-05-31T00:00:00Z\n\
-             c.crt: certificate CN=a expired at 1970-04-01T00:00:00Z\n"
+            "a.crt: certificate a (ClientAuth) is ok, expires at 1970-10-28T00:00:00Z, 200 days left\n\
+             b.crt: certificate a (ClientAuth) will expire within 90 days at 1970-05-31T00:00:00Z\n\
+             c.crt: certificate a (ClientAuth) expired at 1970-04-01T00:00:00Z\n"
         );
         let table = table(&found, 100 * 86_400);
         assert!(
             table
                 .lines()
-                .nth(3)
+                .nth(5)
                 .unwrap()
-                .ends_with("-10d            EXPIRED"),
+                .ends_with("-10 days        EXPIRED"),
             "{table}"
         );
     }

@@ -11,3 +11,4 @@ pub(crate) mod member;
 pub(crate) mod secrets_encrypt;
 pub(crate) mod status;
 pub(crate) mod token;
+mod yaml;

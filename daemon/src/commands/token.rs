@@ -21,7 +21,7 @@ usage:
                                         a bootstrap token, kept as a Secret of kube-system
   skerry token delete ID[.SECRET]... [flags]
   skerry token generate                 one that is kept nowhere
-  skerry token list [-o text|json] [flags]
+  skerry token list [-o text|json|yaml] [flags]
   skerry token rotate [--new-token TOKEN] [flags]
                                         another token for the servers, while all of them run
   skerry token revoke-user NAME [flags] all tokens of a user, by user name or user-id
@@ -102,7 +102,13 @@ impl Own {
                     "--new-token" => &mut own.new_token,
                     _ => &mut own.output,
                 };
-                *place = Some(value);
+                match place {
+                    // As K3s has them: each may be given several times.
+                    Some(before) if matches!(name, "--groups" | "--usages") => {
+                        *before = format!("{before},{value}");
+                    }
+                    place => *place = Some(value),
+                }
             } else if word.starts_with('-') {
                 flags.push(word.clone());
                 // The value of a flag of the server's, not a name.
@@ -201,6 +207,9 @@ mod tests {
         assert_eq!(own.names, ["a", "b"]);
         assert_eq!(own.ttl.as_deref(), Some("2h"));
         assert_eq!(flags, ["--data-dir", "d", "--debug", "-d", "e"]);
+        let twice = ["--groups=a", "--groups", "b,c"].map(str::to_owned);
+        let (own, _) = Own::of("create", &twice).unwrap();
+        assert_eq!(own.groups.as_deref(), Some("a,b,c"));
         assert!(Own::of("create", &["--ttl".to_owned()]).is_err());
         assert!(Own::of("burn", &[]).is_err());
     }

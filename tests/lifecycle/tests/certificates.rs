@@ -96,7 +96,15 @@ async fn certificates_are_rotated_while_the_server_runs_and_checked_beside_it() 
     let lines = checked.succeeded().lines();
     assert_eq!(lines.filter(|line| line.contains(" is ok, ")).count(), 12);
     let table = certificate(member, &["check", "--output=table"]);
-    assert!(table.succeeded().starts_with("FILENAME"), "{}", table.said);
+    let mut head = table.succeeded().lines().skip(1);
+    for start in ["FILENAME", "--------"] {
+        assert!(head.next().unwrap().starts_with(start), "{}", table.said);
+    }
+    let etcd = certificate(member, &["check", "-o=json", "--service=etcd"]);
+    let issuer = r#""Issuer":"skerry-etcd-server-ca@"#;
+    assert_eq!(etcd.succeeded().matches(issuer).count(), 2, "{}", etcd.said);
+    certificate(member, &["check", "-o=yaml"]).succeeded();
+    certificate(member, &["check", "-o=xml"]).refused(&["invalid output format xml"]);
 
     let before = [
         file(member, "etcd/client.crt"),

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate, X509Name};
 
 use crate::authority::{Authority, parse_chain};
 use crate::leaf::Leaf;
@@ -15,8 +15,10 @@ use crate::{PkiError, file};
 pub struct Inspected {
     /// Its file, below `tls/`.
     pub file: String,
-    /// Its subject, as openssl prints it.
-    pub subject: String,
+    /// The common name of whose it is.
+    pub common_name: String,
+    /// The common name of who has signed it.
+    pub issuer: String,
     /// What it may be used for.
     pub usages: Vec<&'static str>,
     /// When it ends, in Unix seconds.
@@ -43,12 +45,19 @@ pub fn inspect(data_dir: &Path) -> Result<Vec<Inspected>, PkiError> {
             .map_err(|_| wrong("not an X.509 certificate".to_owned()))?;
         all.push(Inspected {
             file: name,
-            subject: parsed.subject().to_string(),
+            common_name: common_name(parsed.subject()),
+            issuer: common_name(parsed.issuer()),
             usages: usages(&parsed),
             not_after: u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0),
         });
     }
     Ok(all)
+}
+
+fn common_name(name: &X509Name<'_>) -> String {
+    let mut names = name.iter_common_name();
+    let first = names.next().and_then(|name| name.as_str().ok());
+    first.unwrap_or_default().to_owned()
 }
 
 fn usages(certificate: &X509Certificate<'_>) -> Vec<&'static str> {
