@@ -8,14 +8,15 @@
 
 mod binary;
 mod http;
+mod kubectl;
+mod one_file;
 mod removal;
 
 pub use binary::{Ran, last_words, run, server_of};
 pub use http::{Answer, get, get_plain};
+pub use kubectl::kubectl;
+pub use one_file::{one_cluster_of_three, three_of, three_of_one_file};
 pub use removal::remove;
-mod one_file;
-
-pub use one_file::{one_cluster_of_three, three_of_one_file};
 
 use skerry_tests_harness::Options;
 

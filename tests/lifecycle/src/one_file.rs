@@ -4,35 +4,29 @@ use skerry_tests_harness::proto::etcdserverpb as pb;
 use skerry_tests_harness::{Addresses, Cluster, Kind, Options};
 use std::collections::BTreeSet;
 
-/// Three servers with one file, none of which is started.
-pub fn three_of_one_file(options: Options) -> Cluster {
-    let addresses = Addresses::free(3).unwrap();
-    let urls = |port: u16| {
-        let urls: Vec<String> = addresses
-            .hosts
-            .iter()
-            .map(|host| format!("https://{host}:{port}"))
-            .collect();
-        urls.join(",")
-    };
-    let hosts: Vec<String> = addresses
-        .hosts
-        .iter()
-        .map(|host| format!("\"{host}\""))
-        .collect();
-    let config = format!(
-        r#"write-kubeconfig-mode: "0644"
+/// A file for three servers, at addresses that stand for theirs.
+const FILE: &str = r#"write-kubeconfig-mode: "0644"
 token: "YOUR_CLUSTER_TOKEN"
-server: "{}"
-datastore-endpoint: "{}"
+server: "https://10.0.0.1:6443,https://10.0.0.2:6443,https://10.0.0.3:6443"
+datastore-endpoint: "https://10.0.0.1:2379,https://10.0.0.2:2379,https://10.0.0.3:2379"
 disable:
 - "traefik"
-tls-san: [{}, "kubernetes.default.svc", "kubernetes.default", "kubernetes"]
-"#,
-        urls(6443),
-        urls(2379),
-        hosts.join(", ")
-    );
+tls-san: ["10.0.0.1", "10.0.0.2", "10.0.0.3", "kubernetes.default.svc", "kubernetes.default", "kubernetes"]
+"#;
+
+/// Three servers with one file, none of which is started.
+pub fn three_of_one_file(options: Options) -> Cluster {
+    three_of(FILE, options)
+}
+
+/// Three servers with this file, none of which is started: what it says of 10.0.0.1, 10.0.0.2 and
+/// 10.0.0.3 is said of theirs.
+pub fn three_of(file: &str, options: Options) -> Cluster {
+    let addresses = Addresses::free(3).unwrap();
+    let mut config = file.to_owned();
+    for (index, host) in addresses.hosts.iter().enumerate() {
+        config = config.replace(&format!("10.0.0.{}", index + 1), &host.to_string());
+    }
     let options = Options {
         config,
         addresses: Some(addresses),
