@@ -16,6 +16,8 @@ usage:
   skerry certificate check|rotate|rotate-ca
                                       how long certificates are good, and new ones
   skerry member list|remove|promote   the members of the cluster
+  skerry etcd-snapshot save|list|delete|prune
+                                      snapshots of the datastore
   skerry status [flags]               who leads, and how far this server has come
   skerry token COMMAND [flags]        bootstrap tokens and the tokens of users
   skerry secrets-encrypt status|enable|disable|rotate-keys|reencrypt [flags]
@@ -43,6 +45,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         }
         "certificate" => commands::certificate::run(rest),
         "doctor" => commands::doctor::run(rest),
+        "etcd-snapshot" => commands::etcd_snapshot::run(rest),
         "member" => commands::member::run(rest),
         "token" => commands::token::run(rest),
         "secrets-encrypt" => commands::secrets_encrypt::run(rest),

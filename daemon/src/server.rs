@@ -23,6 +23,7 @@ use crate::doctor::round::Rounds;
 use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
 use crate::renewal::{Orders, Renewal};
+use crate::snapshots::Snapshots;
 use crate::strangers::{Met, Strangers};
 use crate::{
     api, api_port, commands, data_dir, farewell, foreign, kubeconfig, logging, panic_hook, renewal,
@@ -209,7 +210,7 @@ fn start_serving(
             quota_bytes: settings.quota_bytes,
             election_timeout: settings.election,
             more_metrics: crate::gauges::write,
-            describe: Some(describe),
+            describe: Some(describe.clone()),
             gate: Some(gate(alone)),
             ..skerry_etcd::Options::default()
         },
@@ -237,7 +238,11 @@ fn start_serving(
         Some(api) => commands::secrets_encrypt::routes(admin, &api.encryption()),
         None => admin,
     };
+    let teller = api.as_ref().map(|api| api.local("skerry"));
+    let snapshots = Snapshots::of(settings, handle, describe, &member.pki, teller);
+    let admin = snapshots::routes(admin, &snapshots);
     let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(snapshots::rounds(snapshots, stop.clone()));
     match Rounds::of(settings, api.as_ref().map(|api| api.local("skerry"))) {
         Ok(rounds) => {
             let looking = rounds.run(handle.clone());

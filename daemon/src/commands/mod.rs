@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 pub(crate) mod check_config;
 pub(crate) mod completion;
 pub(crate) mod doctor;
+pub(crate) mod etcd_snapshot;
 pub(crate) mod member;
 pub(crate) mod secrets_encrypt;
 pub(crate) mod status;

@@ -127,7 +127,7 @@ impl Own {
 }
 
 /// Whether a flag of the server's is followed by its value.
-fn flag_takes_value(flag: &str) -> bool {
+pub(super) fn flag_takes_value(flag: &str) -> bool {
     use crate::config::{KEYS, Kind};
     let long = flag.strip_prefix("--");
     let short = flag.strip_prefix('-').and_then(|rest| rest.chars().next());

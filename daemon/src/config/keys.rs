@@ -167,6 +167,27 @@ pub(crate) const KEYS: &[Key] = &[
         "cluster-reset-restore-path",
         "snapshot to start the reset cluster from",
     ),
+    switch(
+        "etcd-disable-snapshots",
+        "take snapshots of the datastore by command only",
+    ),
+    text(
+        "etcd-snapshot-name",
+        "what the names of scheduled snapshots begin with [etcd-snapshot]",
+    ),
+    text(
+        "etcd-snapshot-schedule-cron",
+        "when they are taken, in UTC: five fields of cron, or @every 6h [0 */12 * * *]",
+    ),
+    text(
+        "etcd-snapshot-retention",
+        "how many of them are kept, 0 for all [5]",
+    ),
+    text(
+        "etcd-snapshot-dir",
+        "directory of snapshots; any but the default must be there [<data-dir>/snapshots]",
+    ),
+    switch("etcd-snapshot-compress", "compress snapshots, to zip files"),
     text(
         "quota-backend-bytes",
         "size of the state at which writes are refused [2147483648]",

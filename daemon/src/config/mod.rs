@@ -13,9 +13,11 @@ mod keys;
 mod layers;
 mod parse;
 mod settings;
+mod snapshots;
 
 pub(crate) use audit::AuditSettings;
 pub(crate) use datastore::ForeignEtcd;
 pub(crate) use keys::{KEYS, Key, Kind};
 pub(crate) use parse::duration;
 pub(crate) use settings::Settings;
+pub(crate) use snapshots::{SnapshotSettings, base_name};

@@ -15,6 +15,7 @@ use super::datastore::{self, ForeignEtcd};
 use super::file;
 use super::layers::{self, LayerError, Layers, Origin, Value};
 use super::parse;
+use super::snapshots::{self, SnapshotSettings};
 use super::{k3s, keys};
 
 /// K3s's.
@@ -86,6 +87,7 @@ pub(crate) struct Settings {
     pub(crate) guards_owners: bool,
     /// Resources that a new cluster encrypts in the datastore; none: it does not.
     pub(crate) encrypted: Vec<String>,
+    pub(crate) snapshots: SnapshotSettings,
     pub(crate) debug: bool,
 }
 
@@ -207,6 +209,7 @@ impl Settings {
             disable_apiserver: given.switch("disable-apiserver")?,
             disable: given.list("disable"),
             encrypted: given.encrypted()?,
+            snapshots: snapshots::snapshots(given)?,
             quota_bytes: given
                 .parsed("quota-backend-bytes", parse::bytes)?
                 // As etcd has it, 0 asks for the default.
@@ -327,7 +330,7 @@ impl Given {
             .map_err(|what| self.error(name, what))
     }
 
-    fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
+    pub(super) fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
         Ok(self.parsed(name, parse::switch)?.unwrap_or(false))
     }
 

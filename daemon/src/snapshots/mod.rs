@@ -1,5 +1,15 @@
-//! Snapshots of the datastore that this server takes.
+//! Snapshots of the datastore that this server takes: on schedule, and by command.
+//!
+//! Each member takes its own, of the state that it has. Invariant: one at a time; what is taken is
+//! whole on the disk before anybody is told of it, and what fails is told of too.
 
+pub(crate) mod folder;
+pub(crate) mod limits;
 mod origin;
+mod rounds;
+mod take;
 
+pub(crate) use folder::Folder;
 pub(crate) use origin::describe;
+pub(crate) use rounds::rounds;
+pub(crate) use take::{ROUTE, Snapshots, routes};

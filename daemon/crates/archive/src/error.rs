@@ -27,6 +27,14 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// What the system said, where it was the system.
+    pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        match self {
+            ArchiveError::File(BboltError::Io(error)) => Some(error.kind()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn metadata(reason: impl ToString) -> ArchiveError {
         ArchiveError::Metadata {
             reason: reason.to_string(),

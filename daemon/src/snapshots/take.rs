@@ -1,0 +1,303 @@
+//! Taking one snapshot, and saying what became of it: in the log, as an event of the node, as
+//! gauges, to whoever asked.
+
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use http::Method;
+use serde_json::{Value, json};
+use skerry_archive::limits::COMPRESSED_BYTES_MAX;
+use skerry_archive::zip::ZipWriter;
+use skerry_archive::{ArchiveError, Describe, Origin, Snapshot, name};
+use skerry_consensus::{Handle, Role};
+use skerry_kube::{EventNote, Local};
+use skerry_pki::Pki;
+use skerry_store::View;
+use tokio::sync::Semaphore;
+
+use super::folder::{Folder, Steady};
+use super::limits::COMPRESSED_PART;
+use crate::admin::{Refused, Routes};
+use crate::config::{Settings, SnapshotSettings, base_name};
+use crate::gauges::{self, Gauge};
+
+/// Where the server answers `skerry etcd-snapshot save`.
+pub(crate) const ROUTE: &str = "etcd-snapshot";
+
+const SUCCESS: Gauge = Gauge {
+    name: "skerry_snapshot_last_success_timestamp_seconds",
+    help: "When the newest snapshot of the datastore on this server was taken, in Unix seconds.",
+};
+const BYTES: Gauge = Gauge {
+    name: "skerry_snapshot_last_success_bytes",
+    help: "The size of that snapshot.",
+};
+const FAILURES: Gauge = Gauge {
+    name: "skerry_snapshot_failures_since_success",
+    help: "Snapshots that failed since one succeeded.",
+};
+
+/// The server's own snapshots. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Snapshots(Arc<Taker>);
+
+struct Taker {
+    pub(super) settings: SnapshotSettings,
+    folder: Folder,
+    node_name: String,
+    handle: Handle,
+    describe: Describe,
+    pki: Arc<Pki>,
+    local: Option<Local>,
+    /// One at a time.
+    turn: Arc<Semaphore>,
+    failures: std::sync::atomic::AtomicU32,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// What its name begins with.
+    pub(crate) base: String,
+    pub(crate) folder: Folder,
+    pub(crate) compress: bool,
+    /// How many of its kind are kept; 0: all.
+    pub(crate) retention: usize,
+}
+
+/// A snapshot that was taken.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
+    pub(crate) revision: i64,
+    /// Older ones that were removed for it.
+    pub(crate) removed: Vec<String>,
+}
+
+impl Snapshots {
+    pub(crate) fn of(
+        settings: &Settings,
+        handle: &Handle,
+        describe: Describe,
+        pki: &Arc<Pki>,
+        local: Option<Local>,
+    ) -> Snapshots {
+        let taker = Taker {
+            settings: settings.snapshots.clone(),
+            folder: Folder::of(settings),
+            node_name: settings.node_name.clone(),
+            handle: handle.clone(),
+            describe,
+            pki: Arc::clone(pki),
+            local,
+            turn: Arc::new(Semaphore::new(1)),
+            failures: Default::default(),
+        };
+        taker.measure_newest();
+        Snapshots(Arc::new(taker))
+    }
+
+    /// What the schedule asks for.
+    pub(crate) fn scheduled(&self) -> Order {
+        let settings = &self.0.settings;
+        Order {
+            base: settings.name.clone(),
+            folder: self.0.folder.clone(),
+            compress: settings.compress,
+            retention: settings.retention,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &SnapshotSettings {
+        &self.0.settings
+    }
+
+    /// Unix seconds of the server's clock.
+    pub(super) fn now(&self) -> u64 {
+        self.0.pki.clock().now()
+    }
+
+    pub(super) fn member_id(&self) -> u64 {
+        self.0.handle.status().member_id
+    }
+
+    /// A learner may not have all of the state yet.
+    pub(super) fn is_learner(&self) -> bool {
+        self.0.handle.status().role == Role::Learner
+    }
+
+    /// Takes a snapshot. Goes on where nobody waits for it any more.
+    pub(crate) async fn save(&self, order: Order) -> anyhow::Result<Taken> {
+        let turn = Arc::clone(&self.0.turn).try_acquire_owned();
+        let turn = turn.context("snapshot save already in progress")?;
+        if self.is_learner() {
+            bail!("this member is a learner yet: it may not have all of the state");
+        }
+        let taker = Arc::clone(&self.0);
+        let saving = tokio::spawn(async move {
+            let view = taker.handle.reader().view()?;
+            let (taking, order) = (Arc::clone(&taker), order.clone());
+            let base = order.base.clone();
+            let taken = tokio::task::spawn_blocking(move || taking.take(view, &order)).await;
+            let taken = taken.context("the snapshot was given up")?;
+            taker.tell(&base, &taken).await;
+            drop(turn);
+            taken
+        });
+        saving.await.context("the snapshot was given up")?
+    }
+}
+
+impl Taker {
+    /// Runs on a thread of its own.
+    fn take(&self, view: View, order: &Order) -> anyhow::Result<Taken> {
+        let origin = self.describe.origin(&view)?;
+        let revision = origin.metadata.revision;
+        let mut time = origin.metadata.time;
+        let called = |time| name::name(&order.base, &self.node_name, time, order.compress);
+        // Two in one second: the later one is called as if it came a second later.
+        while order.folder.has(&called(time)) {
+            time += 1;
+        }
+        let name = called(time);
+        tracing::info!(name, "taking a snapshot of the datastore");
+        let bytes = write(view, origin, &order.folder, &name, order.compress)?;
+        let pruned = order
+            .folder
+            .prune(&order.base, &self.node_name, order.retention);
+        let removed = pruned.unwrap_or_else(|error| {
+            tracing::warn!(%error, "older snapshots could not be removed");
+            Vec::new()
+        });
+        Ok(Taken {
+            path: order.folder.path_of(&name),
+            name,
+            bytes,
+            revision,
+            removed,
+        })
+    }
+
+    async fn tell(&self, base: &str, taken: &anyhow::Result<Taken>) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let node = &self.node_name;
+        let (reason, message) = match taken {
+            Ok(Taken {
+                name,
+                path,
+                bytes,
+                revision,
+                removed,
+            }) => {
+                let (path, removed) = (path.display(), removed.join(","));
+                tracing::info!(%path, bytes, revision, removed, "a snapshot was taken");
+                self.failures.store(0, Relaxed);
+                self.measure_newest();
+                let message = format!("Snapshot {name} saved on {node}");
+                ("ETCDSnapshotCreated", message)
+            }
+            Err(error) => {
+                tracing::error!("a snapshot failed: {error:#}");
+                let failures = self.failures.fetch_add(1, Relaxed) + 1;
+                gauges::set(&FAILURES, &[], failures.into());
+                let message = format!("Failed to save snapshot {base} on {node}: {error:#}");
+                ("ETCDSnapshotFailed", message)
+            }
+        };
+        if let Some(local) = &self.local {
+            let note = EventNote {
+                kind: "Node",
+                namespace: "",
+                name: node,
+                reason,
+                warning: taken.is_err(),
+                message: &message,
+            };
+            local.event(&note).await;
+        }
+    }
+
+    /// The newest may be from before the server was started.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds of a date and sizes of files are far below 2^53"
+    )]
+    fn measure_newest(&self) {
+        if let Some(newest) = self.folder.list().unwrap_or_default().pop() {
+            gauges::set(&SUCCESS, &[], newest.time as f64);
+            gauges::set(&BYTES, &[], newest.bytes as f64);
+        }
+        let failures = self.failures.load(std::sync::atomic::Ordering::Relaxed);
+        gauges::set(&FAILURES, &[], failures.into());
+    }
+}
+
+/// Writes the state into a file of the folder; says how long it is.
+fn write(
+    view: View,
+    origin: Origin,
+    folder: &Folder,
+    name: &str,
+    compress: bool,
+) -> anyhow::Result<u64> {
+    let snapshot = Snapshot::of(view, origin)?;
+    if !compress {
+        let plain = |file: Steady| -> Result<Steady, ArchiveError> {
+            let mut out = BufWriter::new(file);
+            snapshot.write(&mut out)?;
+            out.into_inner().map_err(|error| error.into_error().into())
+        };
+        return Ok(folder.save(name, snapshot.bytes(), plain)?);
+    }
+    if snapshot.bytes() > COMPRESSED_BYTES_MAX {
+        bail!("the state is too large to be compressed: save it without --etcd-snapshot-compress");
+    }
+    let inner = name.strip_suffix(name::COMPRESSED).unwrap_or(name);
+    let zipped = |file: Steady| -> Result<Steady, ArchiveError> {
+        let mut out = ZipWriter::new(BufWriter::new(file), inner)?;
+        snapshot.write(&mut out)?;
+        let mut out = out.finish()?;
+        out.flush()?;
+        out.into_inner().map_err(|error| error.into_error().into())
+    };
+    Ok(folder.save(name, snapshot.bytes() / COMPRESSED_PART, zipped)?)
+}
+
+/// These routes and that of `skerry etcd-snapshot save`.
+pub(crate) fn routes(routes: Routes, snapshots: &Snapshots) -> Routes {
+    let snapshots = snapshots.clone();
+    routes.at(Method::POST, ROUTE, move |ask| {
+        let snapshots = snapshots.clone();
+        async move {
+            let order = asked(&ask.body, snapshots.scheduled())?;
+            let taken = snapshots.save(order).await?;
+            Ok(json!({
+                "name": taken.name,
+                "location": format!("file://{}", taken.path.display()),
+                "size": taken.bytes,
+                "revision": taken.revision,
+            }))
+        }
+    })
+}
+
+/// What differs from the settings: by command nothing is removed.
+fn asked(body: &Value, of_settings: Order) -> Result<Order, Refused> {
+    let folder = match body["dir"].as_str().map(PathBuf::from) {
+        None => of_settings.folder,
+        Some(path) if path == of_settings.folder.path() => of_settings.folder,
+        Some(path) if path.is_absolute() => Folder::at(path),
+        Some(_) => return Err(Refused::bad_request("dir: wants an absolute path")),
+    };
+    let base = body["name"].as_str().unwrap_or("on-demand");
+    Ok(Order {
+        base: base_name(base).map_err(|error| Refused::bad_request(format!("name: {error}")))?,
+        folder,
+        compress: body["compress"].as_bool().unwrap_or(of_settings.compress),
+        retention: 0,
+    })
+}
