@@ -239,7 +239,7 @@ fn start_serving(
         None => admin,
     };
     let teller = api.as_ref().map(|api| api.local("skerry"));
-    let snapshots = Snapshots::of(settings, handle, describe, &member.pki, teller);
+    let snapshots = Snapshots::of(settings, handle, describe, &member.pki, teller, stop);
     let admin = snapshots::routes(admin, &snapshots);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(snapshots::rounds(snapshots, stop.clone()));

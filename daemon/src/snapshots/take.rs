@@ -4,15 +4,18 @@
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::{Value, json};
 use skerry_archive::limits::COMPRESSED_BYTES_MAX;
 use skerry_archive::zip::ZipWriter;
-use skerry_archive::{ArchiveError, Describe, Origin, Snapshot, name};
+use skerry_archive::{ArchiveError, Describe, Snapshot, name};
 use skerry_consensus::{Handle, Role};
 use skerry_kube::{EventNote, Local};
+use skerry_listen::Stop;
 use skerry_pki::Pki;
 use skerry_store::View;
 use tokio::sync::Semaphore;
@@ -51,9 +54,10 @@ struct Taker {
     describe: Describe,
     pki: Arc<Pki>,
     local: Option<Local>,
+    stop: Stop,
     /// One at a time.
     turn: Arc<Semaphore>,
-    failures: std::sync::atomic::AtomicU32,
+    failures: AtomicU32,
 }
 
 /// What is asked for.
@@ -85,6 +89,7 @@ impl Snapshots {
         describe: Describe,
         pki: &Arc<Pki>,
         local: Option<Local>,
+        stop: &Stop,
     ) -> Snapshots {
         let taker = Taker {
             settings: settings.snapshots.clone(),
@@ -94,11 +99,14 @@ impl Snapshots {
             describe,
             pki: Arc::clone(pki),
             local,
+            stop: stop.clone(),
             turn: Arc::new(Semaphore::new(1)),
-            failures: Default::default(),
+            failures: AtomicU32::new(0),
         };
-        taker.measure_newest();
-        Snapshots(Arc::new(taker))
+        let taker = Arc::new(taker);
+        let measuring = Arc::clone(&taker);
+        tokio::task::spawn_blocking(move || measuring.measure_newest());
+        Snapshots(taker)
     }
 
     /// What the schedule asks for.
@@ -165,7 +173,9 @@ impl Taker {
         }
         let name = called(time);
         tracing::info!(name, "taking a snapshot of the datastore");
-        let bytes = write(view, origin, &order.folder, &name, order.compress)?;
+        let stop = self.stop.clone();
+        let snapshot = Snapshot::of(view, origin, move || !stop.is_requested())?;
+        let bytes = write(&snapshot, &order.folder, &name, order.compress)?;
         let pruned = order
             .folder
             .prune(&order.base, &self.node_name, order.retention);
@@ -173,6 +183,8 @@ impl Taker {
             tracing::warn!(%error, "older snapshots could not be removed");
             Vec::new()
         });
+        self.failures.store(0, Relaxed);
+        self.measure_newest();
         Ok(Taken {
             path: order.folder.path_of(&name),
             name,
@@ -183,7 +195,6 @@ impl Taker {
     }
 
     async fn tell(&self, base: &str, taken: &anyhow::Result<Taken>) {
-        use std::sync::atomic::Ordering::Relaxed;
         let node = &self.node_name;
         let (reason, message) = match taken {
             Ok(Taken {
@@ -195,8 +206,6 @@ impl Taker {
             }) => {
                 let (path, removed) = (path.display(), removed.join(","));
                 tracing::info!(%path, bytes, revision, removed, "a snapshot was taken");
-                self.failures.store(0, Relaxed);
-                self.measure_newest();
                 let message = format!("Snapshot {name} saved on {node}");
                 ("ETCDSnapshotCreated", message)
             }
@@ -231,20 +240,13 @@ impl Taker {
             gauges::set(&SUCCESS, &[], newest.time as f64);
             gauges::set(&BYTES, &[], newest.bytes as f64);
         }
-        let failures = self.failures.load(std::sync::atomic::Ordering::Relaxed);
+        let failures = self.failures.load(Relaxed);
         gauges::set(&FAILURES, &[], failures.into());
     }
 }
 
 /// Writes the state into a file of the folder; says how long it is.
-fn write(
-    view: View,
-    origin: Origin,
-    folder: &Folder,
-    name: &str,
-    compress: bool,
-) -> anyhow::Result<u64> {
-    let snapshot = Snapshot::of(view, origin)?;
+fn write(snapshot: &Snapshot, folder: &Folder, name: &str, compress: bool) -> anyhow::Result<u64> {
     if !compress {
         let plain = |file: Steady| -> Result<Steady, ArchiveError> {
             let mut out = BufWriter::new(file);

@@ -18,6 +18,12 @@ pub enum ArchiveError {
         /// Why.
         reason: String,
     },
+    /// The file was changed or cut short since it was written.
+    #[error("the snapshot's checksum is not that of its content")]
+    Checksum,
+    /// Nobody wants the snapshot any more.
+    #[error("the snapshot was given up")]
+    GivenUp,
     /// A compressed snapshot cannot be taken apart.
     #[error("zip file: {what}")]
     Zip {

@@ -11,6 +11,7 @@ mod error;
 pub mod limits;
 mod metadata;
 pub mod name;
+mod read;
 mod schedule;
 mod timer;
 mod write;
@@ -18,6 +19,7 @@ pub mod zip;
 
 pub use error::ArchiveError;
 pub use metadata::{Describe, METADATA_VERSION, Member, Metadata, Origin};
+pub use read::{Opened, open};
 pub use schedule::{Schedule, ScheduleError};
 pub use timer::Timer;
 pub use write::Snapshot;

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use prost::Message;
-use skerry_archive::{ArchiveError, Member, Metadata, Origin, Snapshot};
+use skerry_archive::{ArchiveError, Member, Metadata, Origin, Snapshot, open};
 use skerry_bbolt::{Database, Writer};
 use skerry_proto::command::{Command, command::Operation};
 use skerry_proto::{etcdserverpb as pb, mvccpb};
@@ -56,7 +57,7 @@ impl State {
     }
 
     fn file(&self, origin: Origin) -> Vec<u8> {
-        let snapshot = Snapshot::of(self.store.reader().view().unwrap(), origin).unwrap();
+        let snapshot = Snapshot::of(self.store.reader().view().unwrap(), origin, || true).unwrap();
         let mut file = Vec::new();
         snapshot.write(&mut file).unwrap();
         assert_eq!(file.len() as u64, snapshot.bytes());
@@ -262,4 +263,42 @@ impl<W: std::io::Write> Rows for Writer<W> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), skerry_bbolt::BboltError> {
         Writer::put(self, key, value)
     }
+}
+
+#[test]
+fn a_snapshot_is_read_only_where_its_checksum_is_right() -> Result<()> {
+    let file = filled().file(Origin::default());
+    let opened = open(Cursor::new(&file))?;
+    ensure!(opened.is_proved && opened.origin == Some(Origin::default()));
+    let mut broken = file.clone();
+    for at in [0, 5_000, file.len() - 1] {
+        broken[at] ^= 1;
+        ensure!(matches!(
+            open(Cursor::new(&broken)),
+            Err(ArchiveError::Checksum)
+        ));
+        broken[at] ^= 1;
+    }
+    // As it lies in the folder of a stopped etcd.
+    let bare = open(Cursor::new(&file[..file.len() - 32]))?;
+    ensure!(!bare.is_proved && bare.origin.is_some());
+    for cut in (0..file.len()).step_by(701) {
+        ensure!(open(Cursor::new(&file[..cut])).is_err(), "cut at {cut}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_that_nobody_wants_is_given_up() {
+    let state = filled();
+    let view = || state.store.reader().view().unwrap();
+    let measured = Snapshot::of(view(), Origin::default(), || false);
+    assert!(matches!(measured, Err(ArchiveError::GivenUp)));
+    let left = AtomicUsize::new(15);
+    let snapshot = Snapshot::of(view(), Origin::default(), move || {
+        let left = left.fetch_sub(1, Ordering::Relaxed);
+        left > 0
+    });
+    let written = snapshot.unwrap().write(std::io::sink());
+    assert!(matches!(written, Err(ArchiveError::GivenUp)), "{written:?}");
 }

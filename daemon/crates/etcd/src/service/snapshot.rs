@@ -95,16 +95,19 @@ struct Sending {
 
 impl Sending {
     fn run(&mut self, view: View) {
+        let (sender, stop) = (self.sender.clone(), self.api.stop.clone());
+        let is_wanted = move || !sender.is_closed() && !stop.is_requested();
         let written = self
             .api
             .origin(&view)
-            .and_then(|origin| Snapshot::of(view, origin))
+            .and_then(|origin| Snapshot::of(view, origin, is_wanted))
             .and_then(|snapshot| {
                 self.left_bytes = snapshot.bytes();
                 snapshot.write(&mut *self)
             });
         match written {
             Err(_) if self.is_left => {}
+            Err(ArchiveError::GivenUp) => _ = self.send(Err(errors::STOPPED.into())),
             Err(ArchiveError::State(error)) => _ = self.send(Err(errors::store(&error))),
             Err(error) => {
                 tracing::error!(%error, "no snapshot could be made");
