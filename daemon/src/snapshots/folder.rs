@@ -132,10 +132,11 @@ impl Folder {
         Ok(found)
     }
 
-    /// Writes a snapshot of about `bytes` bytes; says how many it has become. Where this fails,
-    /// nothing of it is left.
+    /// Writes a snapshot of this node, of about `bytes` bytes; says how many it has become. Where
+    /// this fails, nothing of it is left.
     pub(crate) fn save(
         &self,
+        node: &str,
         name: &str,
         bytes: u64,
         write: impl FnOnce(Steady) -> Result<Steady, ArchiveError>,
@@ -144,9 +145,10 @@ impl Folder {
             let name = name.to_owned();
             return Err(FolderError::Name { name });
         }
-        self.prepare()?;
+        let ending = format!("@{node}{PARTIAL}");
+        self.prepare(&ending)?;
         self.check_room(bytes)?;
-        let partial = Partial::create(self.path_of(&format!(".{name}{PARTIAL}")))?;
+        let partial = Partial::create(self.path_of(&format!(".{name}{ending}")))?;
         let file = partial.open()?;
         let written =
             write(Steady { file, unsynced: 0 }).map_err(|error| self.spoilt(error, bytes))?;
@@ -199,8 +201,9 @@ impl Folder {
         self.path_of(name).exists()
     }
 
-    /// Makes the directory where it may, and removes what was not finished when the power went.
-    fn prepare(&self) -> Result<(), FolderError> {
+    /// Makes the directory where it may, and removes what this node did not finish when the power
+    /// went; others may be writing to a directory that they share.
+    fn prepare(&self, ending: &str) -> Result<(), FolderError> {
         let path = || self.path.clone();
         match fs::metadata(&self.path) {
             Ok(about) if about.is_dir() => {}
@@ -223,7 +226,7 @@ impl Folder {
         for entry in entries.take(FILES_MAX).flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with('.') && name.ends_with(PARTIAL) {
+            if name.starts_with('.') && name.ends_with(ending) {
                 tracing::info!(file = %name, "removing a snapshot that was not finished");
                 fs::remove_file(entry.path()).map_err(|error| self.failed(error))?;
             }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn put(folder: &Folder, name: &str, content: &[u8]) -> Result<u64, FolderError> {
-    folder.save(name, content.len() as u64, |mut file| {
+    folder.save("n", name, content.len() as u64, |mut file| {
         file.write_all(content)?;
         Ok(file)
     })
@@ -28,12 +28,15 @@ fn only_what_is_whole_is_listed_and_the_rest_goes_with_the_next() {
     let (_dir, folder) = folder();
     assert!(names(&folder).is_empty());
     assert_eq!(put(&folder, "a-n-2", b"content").unwrap(), 7);
-    let cut_short = folder.path_of(".a-n-3.partial");
-    fs::write(&cut_short, b"con").unwrap();
+    let cut_short = folder.path_of(".a-n-3@n.partial");
+    let of_another = folder.path_of(".a-other-n-3@other-n.partial");
+    for path in [&cut_short, &of_another] {
+        fs::write(path, b"con").unwrap();
+    }
     assert_eq!(names(&folder), ["a-n-2"]);
     put(&folder, "a-n-1", b"").unwrap();
     assert_eq!(names(&folder), ["a-n-1", "a-n-2"]);
-    assert!(!cut_short.exists());
+    assert!(!cut_short.exists() && of_another.exists());
     assert_eq!(folder.list().unwrap()[1].time, 2);
 }
 
@@ -41,7 +44,7 @@ fn only_what_is_whole_is_listed_and_the_rest_goes_with_the_next() {
 fn nothing_is_left_of_a_snapshot_that_fails() {
     let (_dir, folder) = folder();
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
-        let failed = folder.save("a-n-1", 1, |mut file| {
+        let failed = folder.save("n", "a-n-1", 1, |mut file| {
             file.write_all(b"some")?;
             Err(io::Error::from(kind).into())
         });
@@ -54,7 +57,7 @@ fn nothing_is_left_of_a_snapshot_that_fails() {
         );
         assert_eq!(fs::read_dir(&folder.path).unwrap().count(), 0);
     }
-    let error = folder.save("a-n-1", u64::MAX / 2, |_| unreachable!("no room"));
+    let error = folder.save("n", "a-n-1", u64::MAX / 2, |_| unreachable!("no room"));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("no room on the disk"), "{error}");
 }

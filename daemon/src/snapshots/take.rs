@@ -175,7 +175,7 @@ impl Taker {
         tracing::info!(name, "taking a snapshot of the datastore");
         let stop = self.stop.clone();
         let snapshot = Snapshot::of(view, origin, move || !stop.is_requested())?;
-        let bytes = write(&snapshot, &order.folder, &name, order.compress)?;
+        let bytes = self.write(&snapshot, order, &name)?;
         let pruned = order
             .folder
             .prune(&order.base, &self.node_name, order.retention);
@@ -192,6 +192,33 @@ impl Taker {
             revision,
             removed,
         })
+    }
+
+    /// Writes the state into a file; says how long it is.
+    fn write(&self, snapshot: &Snapshot, order: &Order, name: &str) -> anyhow::Result<u64> {
+        let (folder, node) = (&order.folder, &self.node_name);
+        if !order.compress {
+            let plain = |file: Steady| -> Result<Steady, ArchiveError> {
+                let mut out = BufWriter::new(file);
+                snapshot.write(&mut out)?;
+                out.into_inner().map_err(|error| error.into_error().into())
+            };
+            return Ok(folder.save(node, name, snapshot.bytes(), plain)?);
+        }
+        if snapshot.bytes() > COMPRESSED_BYTES_MAX {
+            bail!(
+                "the state is too large to be compressed: save it without --etcd-snapshot-compress"
+            );
+        }
+        let inner = name.strip_suffix(name::COMPRESSED).unwrap_or(name);
+        let zipped = |file: Steady| -> Result<Steady, ArchiveError> {
+            let mut out = ZipWriter::new(BufWriter::new(file), inner)?;
+            snapshot.write(&mut out)?;
+            let mut out = out.finish()?;
+            out.flush()?;
+            out.into_inner().map_err(|error| error.into_error().into())
+        };
+        Ok(folder.save(node, name, snapshot.bytes() / COMPRESSED_PART, zipped)?)
     }
 
     async fn tell(&self, base: &str, taken: &anyhow::Result<Taken>) {
@@ -243,30 +270,6 @@ impl Taker {
         let failures = self.failures.load(Relaxed);
         gauges::set(&FAILURES, &[], failures.into());
     }
-}
-
-/// Writes the state into a file of the folder; says how long it is.
-fn write(snapshot: &Snapshot, folder: &Folder, name: &str, compress: bool) -> anyhow::Result<u64> {
-    if !compress {
-        let plain = |file: Steady| -> Result<Steady, ArchiveError> {
-            let mut out = BufWriter::new(file);
-            snapshot.write(&mut out)?;
-            out.into_inner().map_err(|error| error.into_error().into())
-        };
-        return Ok(folder.save(name, snapshot.bytes(), plain)?);
-    }
-    if snapshot.bytes() > COMPRESSED_BYTES_MAX {
-        bail!("the state is too large to be compressed: save it without --etcd-snapshot-compress");
-    }
-    let inner = name.strip_suffix(name::COMPRESSED).unwrap_or(name);
-    let zipped = |file: Steady| -> Result<Steady, ArchiveError> {
-        let mut out = ZipWriter::new(BufWriter::new(file), inner)?;
-        snapshot.write(&mut out)?;
-        let mut out = out.finish()?;
-        out.flush()?;
-        out.into_inner().map_err(|error| error.into_error().into())
-    };
-    Ok(folder.save(name, snapshot.bytes() / COMPRESSED_PART, zipped)?)
 }
 
 /// These routes and that of `skerry etcd-snapshot save`.

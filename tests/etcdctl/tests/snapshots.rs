@@ -135,3 +135,40 @@ async fn what_is_saved_from_skerry_the_real_etcd_goes_on_with() {
     assert_eq!(put["header"]["revision"].as_i64(), Some(revision + 1));
     said(&there, &format!("compaction {}", revision + 1));
 }
+
+#[tokio::test]
+async fn users_keep_their_passwords_and_permissions_in_the_real_etcd() {
+    let options = Options::default();
+    let skerry = Cluster::start(Kind::Skerry, 1, &options).await.unwrap();
+    let ctl = Ctl::new(&skerry).unwrap();
+    for line in [
+        "put a/key value",
+        "put b/key value",
+        "user add root:rootpw",
+        "user grant-role root root",
+        "role add reader",
+        "role grant-permission reader read a/ --prefix",
+        "user add ann:annpw",
+        "user grant-role ann reader",
+        "auth enable",
+    ] {
+        said(&ctl, line);
+    }
+    let path = skerry.folder().join("snapshot.db");
+    said(
+        &ctl,
+        &format!("--user=root:rootpw snapshot save {}", path.display()),
+    );
+    let etcd = restored(&path).await;
+    let there = Ctl::new(&etcd).unwrap();
+    assert_eq!(said(&there, "--user=ann:annpw get a/key"), "a/key\nvalue\n");
+    for refused in ["--user=ann:annpw get b/key", "--user=ann:wrong get a/key"] {
+        let words: Vec<_> = refused.split(' ').collect();
+        let ended = there.run(&words, "").unwrap();
+        assert_ne!(ended.code, Some(0), "{refused}: {ended:?}");
+    }
+    assert_eq!(
+        said(&there, "--user=root:rootpw get b/key"),
+        "b/key\nvalue\n"
+    );
+}

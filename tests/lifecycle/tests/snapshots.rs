@@ -11,7 +11,7 @@ use skerry_tests_harness::{
 use skerry_tests_lifecycle::{Ran, brisk, get_plain, run, server_of};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a server does by itself it does within this time on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -225,6 +225,33 @@ async fn a_server_that_dies_while_it_writes_leaves_no_half_snapshot() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn the_schedule_is_that_of_k3s_by_the_clock_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let offset = folder.path().join("offset");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    // A day of the year 2040, at three in the morning.
+    let then = 2_208_999_600 - now.as_secs();
+    std::fs::write(&offset, then.to_string()).unwrap();
+    let variable = "SKERRY_TEST_CLOCK_OFFSET_FILE".to_owned();
+    let options = Options {
+        environment: vec![(variable, offset.display().to_string())],
+        ..brisk()
+    };
+    let cluster = Cluster::start(Kind::Skerry, 1, &options).await.unwrap();
+    let member = &cluster.members[0];
+    eventually("the log says when the next is due", DEADLINE, || {
+        let log = std::fs::read_to_string(&member.log)?;
+        let line = "schedule=0 */12 * * * next=\"2040-01-01T12:00:00Z\"";
+        anyhow::ensure!(log.contains(line), "{}", member.log_tail());
+        Ok(())
+    })
+    .unwrap();
+    snapshot(member, &["save"]).succeeded();
+    let names = files(&self::folder(member));
+    assert!(names[0].starts_with("on-demand-m1-22089"), "{names:?}");
 }
 
 /// A small disk, for as long as it lives.
