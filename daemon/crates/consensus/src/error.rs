@@ -46,6 +46,9 @@ pub enum ProposeError {
     NotEnoughStartedMembers,
     #[error("unhealthy cluster")]
     Unhealthy,
+    /// It was to be removed only if nobody hears of it.
+    #[error("the member was heard of lately")]
+    MemberHeard,
     /// Only the leader may be asked to hand leadership over.
     #[error("not leader")]
     NotLeader,

@@ -195,6 +195,12 @@ impl Handle {
         id: u64,
         peer_urls: Vec<String>,
     ) -> Result<Members, ProposeError> {
+    /// As [`Handle::member_remove`], for a member that the leader has not heard of within an election
+    /// timeout.
+    pub async fn member_remove_silent(&self, id: u64) -> Result<Members, ProposeError> {
+        self.change(MemberChange::RemoveSilent(id)).await
+    }
+
         self.change(MemberChange::Update { id, peer_urls }).await
     }
 

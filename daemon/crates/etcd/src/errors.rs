@@ -139,7 +139,8 @@ pub(crate) fn propose(error: &ProposeError) -> Status {
         ProposeError::LearnerNotReady => LEARNER_NOT_READY,
         ProposeError::TooManyLearners => TOO_MANY_LEARNERS,
         ProposeError::NotEnoughStartedMembers => NOT_ENOUGH_STARTED,
-        ProposeError::Unhealthy => UNHEALTHY,
+        // Of the second, clients never hear: none asks for that.
+        ProposeError::Unhealthy | ProposeError::MemberHeard => UNHEALTHY,
         ProposeError::NotLeader => NOT_LEADER,
         ProposeError::BadTransferee => BAD_TRANSFEREE,
     };

@@ -44,6 +44,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// Removes a member for good.
     fn remove_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send;
 
+    /// Removes a member for good, unless it was heard of lately.
+    fn displace_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send;
+
     /// The value of a key in this node's store.
     fn get(&self, key: &str) -> Result<Option<Bytes>, String>;
 
@@ -84,6 +87,10 @@ impl<C: Cluster> Cluster for Arc<C> {
 
     fn remove_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send {
         C::remove_member(self, id)
+    }
+
+    fn displace_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send {
+        C::displace_member(self, id)
     }
 
     fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
@@ -158,6 +165,8 @@ pub(crate) mod tests {
         /// Never answer `linearize`.
         pub(crate) hang: bool,
         pub(crate) add: Result<(), ProposeError>,
+        /// This member was heard of lately.
+        pub(crate) heard: Option<u64>,
     }
 
     impl FakeCluster {
@@ -173,6 +182,7 @@ pub(crate) mod tests {
                 linearize: Ok(()),
                 hang: false,
                 add: Ok(()),
+                heard: None,
             })))
         }
 
@@ -218,6 +228,13 @@ pub(crate) mod tests {
                 fake.status.members.push((id, member, true));
             }
             Ok(id)
+        }
+
+        async fn displace_member(&self, id: u64) -> Result<(), ProposeError> {
+            if self.0.lock().unwrap().heard == Some(id) {
+                return Err(ProposeError::MemberHeard);
+            }
+            self.remove_member(id).await
         }
 
         async fn remove_member(&self, id: u64) -> Result<(), ProposeError> {

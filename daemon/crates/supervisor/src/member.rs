@@ -40,6 +40,10 @@ impl Cluster for Handle {
         self.member_remove(id).await.map(drop)
     }
 
+    async fn displace_member(&self, id: u64) -> Result<(), ProposeError> {
+        self.member_remove_silent(id).await.map(drop)
+    }
+
     fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
         let view = self.reader().view().map_err(|error| error.to_string())?;
         let found = view

@@ -121,6 +121,7 @@ impl From<ProposeError> for Refusal {
             | ProposeError::TooManyLearners
             | ProposeError::NotEnoughStartedMembers
             | ProposeError::Unhealthy
+            | ProposeError::MemberHeard
             | ProposeError::NotLeader
             | ProposeError::Stopped => Refusal::Unavailable(error.to_string()),
             other => Refusal::Failed(other.to_string()),

@@ -399,19 +399,17 @@ impl<C: Cluster> Supervisor<C> {
         {
             return Err(Refusal::WrongPassword);
         }
-        let before = match admit(&cluster.status(), &pending, request)? {
-            Admission::New => None,
-            Admission::Replace(before) => Some(before),
+        let removed = match admit(&cluster.status(), &pending, request)? {
+            Admission::New => Ok(()),
+            Admission::Replace(before) => cluster.remove_member(before).await,
             Admission::Displace(before) => {
                 self.may_displace(request, before).await?;
-                Some(before)
+                cluster.displace_member(before).await
             }
         };
-        if let Some(before) = before {
-            match cluster.remove_member(before).await {
-                Ok(()) | Err(ProposeError::MemberNotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
+        match removed {
+            Ok(()) | Err(ProposeError::MemberNotFound) => {}
+            Err(error) => return Err(error.into()),
         }
         let added = cluster.add_member(request.peer_urls.clone()).await;
         let id = added.map_err(|error| match error {
@@ -441,7 +439,7 @@ impl<C: Cluster> Supervisor<C> {
         tracing::warn!(
             name = request.name,
             member = format!("{id:x}"),
-            "nobody listens where this member was: a new server takes its place"
+            "nobody listens where this member was: a new server takes its place, once nobody hears of it"
         );
         Ok(())
     }

@@ -282,6 +282,30 @@ async fn the_name_of_a_running_member_is_refused_in_k3s_words() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_heard_of_keeps_its_place_though_nobody_listens_where_it_was() {
+    let desk = desk();
+    let vacant = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut request = join_request();
+    request.peer_urls = vec![format!("https://{}", vacant.local_addr().unwrap())];
+    drop(vacant);
+    let moved = (2, member("two", &request.peer_urls[0]), false);
+    desk.cluster.change(|fake| {
+        fake.status.members.push(moved);
+        fake.last_id = 2;
+        fake.heard = Some(2);
+    });
+    let response = desk.supervisor.handle(join_as(&request)).await;
+    let (status, refused) = refusal(response).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.reason, "unavailable", "it may ask again");
+    assert!(refused.message.contains("was heard of lately"));
+
+    desk.cluster.change(|fake| fake.heard = None);
+    let answer = joined(desk.supervisor.handle(join_as(&request)).await).await;
+    assert_eq!(answer.member_id, 3);
+}
+
+#[tokio::test]
 async fn one_name_from_two_places_is_let_in_once() {
     let desk = desk();
     joined(desk.supervisor.handle(join_as(&join_request())).await).await;

@@ -120,7 +120,10 @@ async fn change_alone(
             )]);
             finish(node, id, ChangeMembers::AddNodes(nodes), deadline).await
         }
-        MemberChange::Remove(id) => {
+        MemberChange::Remove(id) | MemberChange::RemoveSilent(id) => {
+            if matches!(change, MemberChange::RemoveSilent(_)) && may_live(node, &metrics, id) {
+                return Err(Refusal::MemberHeard);
+            }
             may_remove(node, &metrics, id)?;
             if id == node.view.member_id && transfer::run(node, None).await.is_ok() {
                 // Whoever leads now is asked, and nobody waits for an election.
@@ -270,6 +273,13 @@ fn active_voters(node: &Node, metrics: &Metrics) -> usize {
         .iter()
         .filter(|id| is_active(node, metrics, **id))
         .count()
+}
+
+/// Whether a member may be alive: a leader that is new has not had the time to hear of anybody.
+fn may_live(node: &Node, metrics: &Metrics, id: u64) -> bool {
+    let elected = node.view.elected_at();
+    let is_new = elected.is_none_or(|at| at.elapsed() < node.timing.election);
+    is_new || is_active(node, metrics, id)
 }
 
 /// Whether the leader has heard of a member within an election timeout.

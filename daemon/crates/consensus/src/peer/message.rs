@@ -44,10 +44,18 @@ pub(crate) enum Request {
 /// A change of the membership, for the leader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum MemberChange {
-    Add { member: Member, auto_promote: bool },
+    Add {
+        member: Member,
+        auto_promote: bool,
+    },
     Remove(u64),
-    Update { id: u64, peer_urls: Vec<String> },
+    Update {
+        id: u64,
+        peer_urls: Vec<String>,
+    },
     Promote(u64),
+    /// As `Remove`, for a member that nobody hears of.
+    RemoveSilent(u64),
 }
 
 /// The members after a change, and the id of the one that it was about.
@@ -69,6 +77,7 @@ pub(crate) enum Refusal {
     NotEnoughStartedMembers,
     Unhealthy,
     Stopped,
+    MemberHeard,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -291,7 +300,9 @@ fn check_change(change: &MemberChange) -> Result<(), Malformed> {
             peer_urls: peer_urls.clone(),
             ..Member::default()
         },
-        MemberChange::Remove(_) | MemberChange::Promote(_) => return Ok(()),
+        MemberChange::Remove(_) | MemberChange::RemoveSilent(_) | MemberChange::Promote(_) => {
+            return Ok(());
+        }
     };
     let sound = record::is_sound(&Peer {
         member,
@@ -499,6 +510,7 @@ impl From<Refusal> for ProposeError {
             Refusal::NotEnoughStartedMembers => Self::NotEnoughStartedMembers,
             Refusal::Unhealthy => Self::Unhealthy,
             Refusal::Stopped => Self::Stopped,
+            Refusal::MemberHeard => Self::MemberHeard,
         }
     }
 }

@@ -96,6 +96,7 @@ fn samples() -> Vec<Request> {
             peer_urls: vec!["https://c:2".into()],
         }),
         Request::Member(MemberChange::Promote(4)),
+        Request::Member(MemberChange::RemoveSilent(4)),
         Request::SnapshotBegin {
             vote: vote(true),
             meta,
