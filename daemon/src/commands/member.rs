@@ -48,7 +48,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
                 let members = list(&mut client).await?;
                 let member = find(&members, whom)?;
                 match command.as_str() {
-                    "remove" => remove(&mut client, member).await,
+                    "remove" => remove(&mut client, &members, member).await,
                     _ => promote(&mut client, member).await,
                 }
             })
@@ -95,11 +95,20 @@ fn find<'a>(members: &'a [pb::Member], whom: &str) -> anyhow::Result<&'a pb::Mem
     }
 }
 
-async fn remove(client: &mut ClusterClient<Channel>, member: &pb::Member) -> anyhow::Result<()> {
-    client
+async fn remove(
+    client: &mut ClusterClient<Channel>,
+    members: &[pb::Member],
+    member: &pb::Member,
+) -> anyhow::Result<()> {
+    let removed = client
         .member_remove(pb::MemberRemoveRequest { id: member.id })
-        .await
-        .map_err(refused)?;
+        .await;
+    removed.map_err(
+        |status| match not_removable(status.message(), members, member) {
+            Some(why) => anyhow::anyhow!("{}: {why}", status.message()),
+            None => refused(status),
+        },
+    )?;
     print(&format!(
         "member {:x} ({}) removed\n",
         member.id, member.name
@@ -112,6 +121,32 @@ async fn promote(client: &mut ClusterClient<Channel>, member: &pb::Member) -> an
         .await
         .map_err(refused)?;
     print(&format!("member {:x} ({}) votes\n", member.id, member.name))
+}
+
+/// What etcd's words mean for whoever wants to remove this member.
+fn not_removable(said: &str, members: &[pb::Member], member: &pb::Member) -> Option<String> {
+    let others = members.iter().filter(|one| one.id != member.id);
+    let name = &member.name;
+    if !others.clone().any(|one| !one.is_learner) {
+        return Some(format!(
+            "'{name}' is the last member that votes; without it there is no cluster"
+        ));
+    }
+    if said.contains("not enough started members") {
+        let waiting: Vec<&str> = others
+            .filter(|one| one.name.is_empty())
+            .flat_map(|one| one.peer_ur_ls.iter().map(String::as_str))
+            .collect();
+        return Some(format!(
+            "without '{name}' the members that have started would be no majority; start those at {} first",
+            waiting.join(", ")
+        ));
+    }
+    said.contains("unhealthy cluster").then(|| {
+        format!(
+            "without '{name}' the members that can be reached would be no majority, and the cluster would lose its quorum; start another member, or remove one that is gone, first"
+        )
+    })
 }
 
 fn refused(status: tonic::Status) -> anyhow::Error {
