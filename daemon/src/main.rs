@@ -1,5 +1,6 @@
 //! The skerry binary: command line, start-up, shutdown, appliance manners.
 
+mod abandoned;
 mod admin;
 mod alone;
 mod api;

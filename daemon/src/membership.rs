@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use skerry_consensus::{Handle, Member, Start};
@@ -14,6 +15,9 @@ use crate::config::Settings;
 use crate::forming::{self, Heard, Roster};
 use crate::identity::{Identity, Stage};
 use crate::service_manager;
+
+/// How long a new member waits for the others until it says so, each time.
+const SILENCE_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// All that the datastore needs to know of this member.
 pub(crate) struct Membership {
@@ -33,10 +37,18 @@ impl Membership {
             return Ok(());
         }
         let mut status = handle.watch_status();
-        let held = status.wait_for(|status| status.applied_index > 0).await;
-        if held.is_err() {
-            // The datastore has stopped, and says why elsewhere.
-            return Ok(());
+        loop {
+            let held = status.wait_for(|status| status.applied_index > 0);
+            match tokio::time::timeout(SILENCE_TIME_MAX, held).await {
+                Ok(Ok(_)) => break,
+                // The datastore has stopped, and says why elsewhere.
+                Ok(Err(_)) => return Ok(()),
+                Err(_) if self.identity.stage == Stage::Joining => tracing::warn!(
+                    "no member of the cluster has sent this new one anything at {}: see whether they reach it there; one that is not reached for minutes is removed, and joins again when it is started with --rejoin",
+                    self.member.peer_urls.join(", ")
+                ),
+                Err(_) => {}
+            }
         }
         let identity = Identity {
             stage: Stage::Member,

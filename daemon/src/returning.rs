@@ -1,9 +1,10 @@
 //! A server that was removed comes back as a new member, when it is told to with `--rejoin`; one
 //! whose cluster has given way to another joins that.
 //!
-//! Knows nothing of how a cluster is joined. Invariants: only the data of a removed member, or of a
-//! cluster that gave way, is moved, and none of it is deleted; the mark goes last, so that a start
-//! that was cut short goes on where it was; whoever returns never forms a cluster.
+//! Knows nothing of how a cluster is joined. Invariants: only the data of a removed member, of one
+//! that never had any, or of a cluster that gave way, is moved, and none of it is deleted; the mark
+//! goes last, so that a start that was cut short goes on where it was; whoever returns never forms a
+//! cluster.
 
 use std::fs::File;
 use std::io;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::config::Settings;
+use crate::identity::{Identity, Stage};
 use crate::{alone, data_dir, farewell};
 
 /// Of what a removed member has, what a new one makes anew; the one with the mark last.
@@ -37,7 +39,7 @@ pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
     if !is_given {
         settings.token = token(&data_dir)?;
     }
-    if !gave_way && !farewell::is_marked(&data_dir)? {
+    if !gave_way && !farewell::is_marked(&data_dir)? && !has_only_asked(&data_dir)? {
         return Ok(());
     }
     if settings.token.is_none() {
@@ -56,10 +58,17 @@ pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
     data_dir::make(&data_dir)?;
     let why = match gave_way {
         true => "the cluster that this server has formed gives way to another, which it joins",
-        false => "this server was removed from its cluster and joins as a new member",
+        false => "this server is no member of its cluster any more and joins as a new one",
     };
     tracing::warn!("{why}; what it held is kept in {}", aside.display());
     Ok(())
+}
+
+/// Whether this server has joined, and was not seen to hold anything of the cluster: it may have been
+/// given up meanwhile, and cannot know.
+fn has_only_asked(data_dir: &Path) -> anyhow::Result<bool> {
+    let identity = Identity::load(data_dir)?;
+    Ok(identity.is_some_and(|identity| identity.stage == Stage::Joining))
 }
 
 fn token(data_dir: &Path) -> anyhow::Result<Option<String>> {

@@ -26,8 +26,9 @@ use crate::renewal::{Orders, Renewal};
 use crate::snapshots::Snapshots;
 use crate::strangers::{Met, Strangers};
 use crate::{
-    api, api_port, commands, data_dir, farewell, foreign, kubeconfig, logging, panic_hook, renewal,
-    returning, server_token, service_manager, snapshots, strangers, succession,
+    abandoned, api, api_port, commands, data_dir, farewell, foreign, kubeconfig, logging,
+    panic_hook, renewal, returning, server_token, service_manager, snapshots, strangers,
+    succession,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -164,6 +165,7 @@ fn start_datastore(settings: &Settings, member: &Membership) -> anyhow::Result<H
         flush: settings.flush,
         heartbeat: settings.heartbeat,
         election: settings.election,
+        learner_stall: settings.learner_stall,
         peer_hints: settings.peer_hints(),
         peer_address: settings.listen(settings.etcd_peer_port),
         peer_server_tls,
@@ -255,6 +257,21 @@ fn start_serving(
             });
         }
         Err(error) => tracing::warn!(%error, "peers and the disk are not looked at"),
+    }
+    if let Some(api) = &api {
+        let telling = abandoned::tell(
+            handle.clone(),
+            api.local("skerry"),
+            settings.node_name.clone(),
+            settings.learner_stall,
+        );
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = telling => {}
+                () = stop.requested() => {}
+            }
+        });
     }
     if let Some(api) = &api {
         let local = api.local("deploy");

@@ -217,6 +217,10 @@ pub(crate) const KEYS: &[Key] = &[
         "silence after which a new leader is elected [5000ms]",
     ),
     text(
+        "learner-timeout",
+        "time without progress after which a new member is removed [5m]",
+    ),
+    text(
         "auth-token",
         "etcd auth tokens: simple, or jwt,pub-key=..,priv-key=..,sign-method=..,ttl=.. [simple]",
     ),

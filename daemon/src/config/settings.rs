@@ -78,6 +78,7 @@ pub(crate) struct Settings {
     /// When the state is committed durably.
     pub(crate) flush: FlushPolicy,
     pub(crate) heartbeat: Duration,
+    pub(crate) learner_stall: Duration,
     pub(crate) election: Duration,
     /// etcd's `--auth-token`.
     pub(crate) auth_token: TokenOptions,
@@ -166,6 +167,15 @@ impl Settings {
             }
             Ok(())
         })?;
+        let learner_stall = given
+            .parsed("learner-timeout", parse::duration)?
+            .unwrap_or(skerry_consensus::Config::LEARNER_STALL_DEFAULT);
+        given.check("learner-timeout", || match learner_stall < election {
+            true => Err(format!(
+                "must be at least the election timeout ({election:?})"
+            )),
+            false => Ok(()),
+        })?;
         let flush = FlushPolicy::default();
         Ok(Self {
             data_dir: given.path("data-dir", "/var/lib/skerry"),
@@ -230,6 +240,7 @@ impl Settings {
                     .unwrap_or(flush.bytes),
             },
             heartbeat,
+            learner_stall,
             election,
             auth_token: given
                 .parsed("auth-token", |text| {

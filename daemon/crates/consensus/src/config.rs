@@ -71,6 +71,9 @@ pub struct Config {
     /// Time without a sign of life of the leader after which another member takes over; it takes
     /// up to half as long again.
     pub election: Duration,
+    /// Time without any progress after which this member, while it leads, removes a learner that
+    /// should become a voter.
+    pub learner_stall: Duration,
     /// Peer URLs at which members may be found that are not where the membership has them.
     pub peer_hints: Vec<String>,
     /// Where the other members are awaited.
@@ -87,6 +90,8 @@ impl Config {
     pub const HEARTBEAT_DEFAULT: Duration = Duration::from_millis(500);
     /// K3s's election timeout, made for slow flash.
     pub const ELECTION_DEFAULT: Duration = Duration::from_millis(5_000);
+    /// K3s's time for a learner that makes no progress.
+    pub const LEARNER_STALL_DEFAULT: Duration = limits::LEARNER_STALL_TIME_DEFAULT;
     /// See [`limits::COMMAND_BYTES_DEFAULT`].
     pub const COMMAND_BYTES_DEFAULT: usize = limits::COMMAND_BYTES_DEFAULT;
 

@@ -22,7 +22,7 @@ use crate::node::dispatch::Proposal;
 use crate::node::requests::{Reply as RequestReply, Request};
 use crate::peer::message::{MemberChange, Members};
 use crate::shared::{Pulse, Shared};
-use crate::{Member, ProposeError, ReadError, Status};
+use crate::{Abandoned, Member, ProposeError, ReadError, Status};
 
 /// On whose behalf a command is proposed; empty where authentication is off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -142,6 +142,12 @@ impl Handle {
         self.shared.status.clone()
     }
 
+    /// New members that this one, as the leader, removes because they make no progress.
+    #[must_use]
+    pub fn watch_abandoned(&self) -> watch::Receiver<Option<Abandoned>> {
+        self.shared.abandoned.subscribe()
+    }
+
     /// Index of the last entry applied here, as of now.
     #[must_use]
     pub fn applied_index(&self) -> u64 {
@@ -189,18 +195,18 @@ impl Handle {
         self.change(MemberChange::Remove(id)).await
     }
 
-    /// Changes where a member is reached. Returns its id and all members.
-    pub async fn member_update(
-        &self,
-        id: u64,
-        peer_urls: Vec<String>,
-    ) -> Result<Members, ProposeError> {
     /// As [`Handle::member_remove`], for a member that the leader has not heard of within an election
     /// timeout.
     pub async fn member_remove_silent(&self, id: u64) -> Result<Members, ProposeError> {
         self.change(MemberChange::RemoveSilent(id)).await
     }
 
+    /// Changes where a member is reached. Returns its id and all members.
+    pub async fn member_update(
+        &self,
+        id: u64,
+        peer_urls: Vec<String>,
+    ) -> Result<Members, ProposeError> {
         self.change(MemberChange::Update { id, peer_urls }).await
     }
 

@@ -27,4 +27,4 @@ pub use error::{ProposeError, ReadError};
 pub use handle::{Caller, Handle};
 pub use shared::Pulse;
 pub use start::Consensus;
-pub use status::{Member, Role, Status};
+pub use status::{Abandoned, Member, Role, Status};

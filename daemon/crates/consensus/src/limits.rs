@@ -86,8 +86,9 @@ pub const PURGE_EVERY_BYTES: u64 = 32 << 20;
 /// Applied entries that are kept in the log for followers that lag.
 pub const KEEP_ENTRIES: u64 = 5_000;
 
-/// Time without any progress after which a learner that should become a voter is removed.
-pub const LEARNER_STALL_TIME_MAX: Duration = Duration::from_secs(300);
+/// Time without any progress after which a learner that should become a voter is removed, unless
+/// the settings say otherwise.
+pub const LEARNER_STALL_TIME_DEFAULT: Duration = Duration::from_secs(300);
 
 /// Learners that clients may have in the cluster at once (etcd's `--max-learners`).
 pub const LEARNERS_MAX: usize = 1;

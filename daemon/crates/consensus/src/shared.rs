@@ -13,7 +13,7 @@ use crate::limits::{PROPOSAL_BYTES_MAX, PROPOSALS_MAX, READS_MAX};
 use crate::node::dispatch::Proposal;
 use crate::node::requests::Request;
 use crate::waiters::Waiters;
-use crate::{ReadError, Status};
+use crate::{Abandoned, ReadError, Status};
 
 /// Counters that move at least once a second while the thread they are named after lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +137,8 @@ pub(crate) struct Shared {
     /// When a leader was last elected, and the election timeout.
     pub(crate) elected_at: Mutex<Option<(Instant, Duration)>>,
     pub(crate) status: watch::Receiver<Arc<Status>>,
+    /// The last new member that this one, as the leader, has given up.
+    pub(crate) abandoned: watch::Sender<Option<Abandoned>>,
     pub(crate) reader: skerry_store::Reader,
     pub(crate) pulses: Pulses,
     pub(crate) stopping: AtomicBool,

@@ -202,6 +202,7 @@ fn assemble(
         committed_end: AtomicU64::new(0),
         elected_at: Mutex::new(None),
         status: status_received,
+        abandoned: watch::Sender::default(),
         reader: store.reader(),
         pulses,
         stopping: AtomicBool::new(false),

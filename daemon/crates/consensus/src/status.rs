@@ -13,6 +13,15 @@ pub struct Member {
     pub client_urls: Vec<String>,
 }
 
+/// A new member that the leader has removed because it made no progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abandoned {
+    /// Its Raft id.
+    pub id: u64,
+    /// Where it should have been reached.
+    pub peer_urls: Vec<String>,
+}
+
 /// The part that this member plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -173,6 +173,7 @@ fn start(place: &Place, pki: &Pki, cluster_id: u64, member_id: u64, start: Start
         flush: FlushPolicy::default(),
         heartbeat: Duration::from_millis(100),
         election: Duration::from_millis(1_000),
+        learner_stall: Config::LEARNER_STALL_DEFAULT,
         peer_hints: Vec::new(),
         peer_address: place.peer,
         peer_server_tls,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::reach::Reach;
 use super::{Node, members};
-use crate::limits::LEARNER_STALL_TIME_MAX;
+use crate::Abandoned;
 use crate::peer::Class;
 use crate::peer::message::{MemberChange, Request};
 use crate::raft::types::{Metrics, Peer, voters};
@@ -38,14 +38,24 @@ enum Verdict {
 }
 
 /// The learners that are to become voters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Learners {
     seen: BTreeMap<u64, Progress>,
     /// Index of the last entry when the leader looked before.
     last_log: Option<u64>,
+    /// How long one may make no progress.
+    stall: Duration,
 }
 
 impl Learners {
+    fn new(stall: Duration) -> Self {
+        Self {
+            seen: BTreeMap::new(),
+            last_log: None,
+            stall,
+        }
+    }
+
     /// `matched` is the number of entries that it holds.
     fn judge(&mut self, id: u64, matched: u64, active: bool, now: Instant) -> Verdict {
         let first = Progress {
@@ -60,7 +70,7 @@ impl Learners {
         let keeps_up = self.last_log.is_some_and(|last| matched > last);
         if keeps_up && active {
             Verdict::Promote
-        } else if now.duration_since(progress.moved) > LEARNER_STALL_TIME_MAX {
+        } else if now.duration_since(progress.moved) > self.stall {
             Verdict::Remove
         } else {
             Verdict::Wait
@@ -70,7 +80,7 @@ impl Learners {
 
 /// Looks after the members for as long as this member lives.
 pub(crate) async fn run(node: Rc<Node>) {
-    let mut learners = Learners::default();
+    let mut learners = Learners::new(node.timing.learner_stall);
     let mut knock_at = Instant::now() + node.timing.election;
     let mut reach = Reach::default();
     loop {
@@ -79,7 +89,7 @@ pub(crate) async fn run(node: Rc<Node>) {
         reach.look(&node);
         pass_on_places(&node);
         if !node.view.leads() {
-            learners = Learners::default();
+            learners = Learners::new(node.timing.learner_stall);
             // Whoever has moved is looked for in vain until it has told where it is.
             let lost = node.view.has_moved() || Instant::now() > knock_at;
             if node.view.leader().is_none() && lost {
@@ -175,7 +185,7 @@ async fn look_at_learners(node: &Rc<Node>, metrics: &Metrics, learners: &mut Lea
             },
             Verdict::Remove => {
                 let urls = &peer.member.peer_urls;
-                let seconds = LEARNER_STALL_TIME_MAX.as_secs();
+                let seconds = node.timing.learner_stall.as_secs();
                 tracing::warn!(
                     member = id,
                     name,
@@ -183,8 +193,15 @@ async fn look_at_learners(node: &Rc<Node>, metrics: &Metrics, learners: &mut Lea
                     seconds,
                     "removing a new member that made no progress for too long"
                 );
-                if let Err(refusal) = members::change(node, MemberChange::Remove(id)).await {
-                    tracing::warn!(member = id, ?refusal, "the member cannot be removed");
+                match members::change(node, MemberChange::Remove(id)).await {
+                    Ok(_) => {
+                        let peer_urls = peer.member.peer_urls.clone();
+                        let abandoned = Abandoned { id, peer_urls };
+                        node.shared.abandoned.send_replace(Some(abandoned));
+                    }
+                    Err(refusal) => {
+                        tracing::warn!(member = id, ?refusal, "the member cannot be removed");
+                    }
                 }
             }
         }
@@ -197,10 +214,12 @@ async fn look_at_learners(node: &Rc<Node>, metrics: &Metrics, learners: &mut Lea
 mod tests {
     use super::*;
 
+    const STALL: Duration = crate::limits::LEARNER_STALL_TIME_DEFAULT;
+
     #[test]
     fn a_learner_is_promoted_once_it_holds_what_there_was_at_the_last_look() {
         let now = Instant::now();
-        let mut learners = Learners::default();
+        let mut learners = Learners::new(STALL);
         assert_eq!(
             learners.judge(4, 100, true, now),
             Verdict::Wait,
@@ -222,20 +241,17 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut learners = Learners {
             last_log: Some(1_000),
-            ..Learners::default()
+            ..Learners::new(STALL)
         };
         assert_eq!(learners.judge(4, 0, false, start), Verdict::Wait);
-        let almost = start + LEARNER_STALL_TIME_MAX;
+        let almost = start + STALL;
         assert_eq!(
             learners.judge(4, 1, false, almost),
             Verdict::Wait,
             "it has moved"
         );
-        assert_eq!(
-            learners.judge(4, 1, false, almost + LEARNER_STALL_TIME_MAX),
-            Verdict::Wait
-        );
-        let over = almost + LEARNER_STALL_TIME_MAX + second;
+        assert_eq!(learners.judge(4, 1, false, almost + STALL), Verdict::Wait);
+        let over = almost + STALL + second;
         assert_eq!(learners.judge(4, 1, false, over), Verdict::Remove);
         assert_eq!(
             learners.judge(5, 1, false, over),

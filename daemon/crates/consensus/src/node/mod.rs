@@ -53,6 +53,7 @@ const BEAT: Duration = Duration::from_millis(800);
 pub(crate) struct Timing {
     pub(crate) heartbeat: Duration,
     pub(crate) election: Duration,
+    pub(crate) learner_stall: Duration,
 }
 
 /// What the consensus thread is started with.
@@ -176,6 +177,7 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
     let timing = Timing {
         heartbeat: config.heartbeat,
         election: config.election,
+        learner_stall: config.learner_stall,
     };
     let places = Places {
         own: config.member.peer_urls.clone(),

@@ -238,8 +238,8 @@ impl View {
 
     /// A peer says that the committed membership at this position is without this member.
     pub(crate) fn farewell(&self, position: u64) {
-        let since = self.member_since();
-        if since > 0 && position.saturating_add(1) > since {
+        // Whoever was never told of a membership was given up before it could be.
+        if position.saturating_add(1) > self.member_since() {
             self.removed();
         }
     }

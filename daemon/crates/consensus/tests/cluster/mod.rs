@@ -148,6 +148,7 @@ impl Cluster {
             flush: FlushPolicy::default(),
             heartbeat: HEARTBEAT,
             election: ELECTION,
+            learner_stall: Config::LEARNER_STALL_DEFAULT,
             peer_hints: Vec::new(),
             peer_address,
             peer_server_tls: self.authority.server(),

@@ -153,6 +153,7 @@ fn start(dir: &Path, quota_bytes: u64, how: Start) -> Handle {
         flush: FlushPolicy::default(),
         heartbeat: ELECTION / 10,
         election: ELECTION,
+        learner_stall: Config::LEARNER_STALL_DEFAULT,
         peer_hints: Vec::new(),
         peer_address: "127.0.0.1:0".parse().unwrap(),
         peer_server_tls: authority.server(),
