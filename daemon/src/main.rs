@@ -22,6 +22,7 @@ mod identity;
 mod kubeconfig;
 mod logging;
 mod manifests;
+mod member_nodes;
 mod membership;
 mod outgoing;
 mod panic_hook;

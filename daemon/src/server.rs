@@ -27,8 +27,8 @@ use crate::snapshots::Snapshots;
 use crate::strangers::{Met, Strangers};
 use crate::{
     abandoned, api, api_port, commands, data_dir, farewell, foreign, kubeconfig, logging,
-    panic_hook, renewal, returning, server_token, service_manager, snapshots, strangers,
-    succession,
+    member_nodes, panic_hook, renewal, returning, server_token, service_manager, snapshots,
+    strangers, succession,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -265,10 +265,12 @@ fn start_serving(
             settings.node_name.clone(),
             settings.learner_stall,
         );
+        let following = member_nodes::run(handle.clone(), api.local("members"));
         let stop = stop.clone();
         tasks.spawn(async move {
             tokio::select! {
                 () = telling => {}
+                () = following => {}
                 () = stop.requested() => {}
             }
         });

@@ -108,6 +108,10 @@ impl Cluster for OnEtcd {
         Err(ProposeError::MemberNotFound)
     }
 
+    async fn displace_member(&self, _: u64) -> Result<(), ProposeError> {
+        Err(ProposeError::MemberNotFound)
+    }
+
     fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
         let view = self.0.reader().view().map_err(|error| error.to_string())?;
         let found = view

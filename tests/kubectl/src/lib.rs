@@ -63,10 +63,7 @@ impl Servers {
             ..Options::default()
         };
         let cluster = Cluster::start(Kind::Skerry, size, &options).await.unwrap();
-        let servers = Servers {
-            cluster,
-            kubectl: kubectl_binary().unwrap(),
-        };
+        let servers = Servers::of(cluster);
         for member in 0..size {
             for last in [
                 ["get", "clusterrolebinding/cluster-admin"].as_slice(),
@@ -76,6 +73,14 @@ impl Servers {
             }
         }
         servers
+    }
+
+    /// Those of a cluster that serves the Kubernetes API, or will.
+    pub fn of(cluster: Cluster) -> Servers {
+        Servers {
+            cluster,
+            kubectl: kubectl_binary().unwrap(),
+        }
     }
 
     /// The administrator's kubeconfig for one member.
