@@ -291,6 +291,77 @@ async fn what_means_nothing_is_refused_when_it_is_written() {
 }
 
 #[tokio::test]
+async fn what_does_not_fit_custom_kinds_and_parameters_is_told_in_the_status() {
+    let judged = Judged::start().await;
+    let crd = |plural: &str, kind: &str, field: &str| {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.example.com")},
+            "spec": {
+                "group": "example.com", "scope": "Namespaced",
+                "names": {"plural": plural, "kind": kind},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                    "type": "object",
+                    "properties": {"spec": {"type": "object", "properties": {field: {"type": "integer"}}}},
+                }}}],
+            },
+        })
+    };
+    for made in [
+        crd("widgets", "Widget", "size"),
+        crd("bounds", "Bound", "max"),
+    ] {
+        judged.make(&made);
+        let name = format!("crd/{}", made["metadata"]["name"].as_str().unwrap());
+        let waits = [
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            &name,
+        ];
+        judged.0.ok(&waits);
+    }
+    judged.make(&policy(
+        VALIDATING,
+        "typed",
+        &json!({
+            "paramKind": {"apiVersion": "example.com/v1", "kind": "Bound"},
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["example.com"], "apiVersions": ["v1"], "operations": ["CREATE"],
+                "resources": ["widgets"],
+            }]},
+            "validations": [
+                {"expression": "object.spec.size <= params.spec.max && object.metadata.name != ''"},
+                {"expression": "object.spec.sise <= params.spec.max"},
+                {"expression": "object.spec.size <= params.spec.most"},
+            ],
+        }),
+    ));
+    let told = ["get", "validatingadmissionpolicy", "typed", "-o", "json"];
+    let told = judged.0.until(0, &told, |ended| {
+        let policy: Value = serde_json::from_str(&ended.out).unwrap_or_default();
+        policy["status"]["observedGeneration"] == 1
+    });
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    let warning = |place: usize, column: usize, field: &str, expression: &str| {
+        json!({
+            "fieldRef": format!("spec.validations[{place}].expression"),
+            "warning": format!(
+                "example.com/v1, Kind=Widget: ERROR: <input>:1:{column}: undefined field '{field}'\n | {expression}\n | {}^\n",
+                ".".repeat(column - 1),
+            ),
+        })
+    };
+    assert_eq!(
+        told["status"]["typeChecking"]["expressionWarnings"],
+        json!([
+            warning(1, 12, "sise", "object.spec.sise <= params.spec.max"),
+            warning(2, 32, "most", "object.spec.size <= params.spec.most"),
+        ])
+    );
+}
+
+#[tokio::test]
 async fn mutating_policies_apply_configurations_and_patches() {
     let judged = Judged::start().await;
     judged.make(&policy(

@@ -32,5 +32,5 @@ mod names;
 pub mod openapi;
 mod schema;
 
-pub use schema::{CompileError, ROOT, Schema};
+pub use schema::{CompileError, Declared, ROOT, Schema};
 pub use skerry_kinds::{ErrorKind, FieldError};

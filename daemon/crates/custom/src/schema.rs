@@ -31,6 +31,7 @@ use serde_json::Value;
 use skerry_kinds::{ErrorKind, FieldError};
 use skerry_schema::Types;
 
+pub use declared::Declared;
 pub(crate) use inspect::Place;
 pub(crate) use pattern::compile as compile_pattern;
 pub use types::ROOT;
@@ -229,6 +230,18 @@ impl Schema {
             None,
             old.is_some(),
         ));
+    }
+
+    /// The schema as expressions see it, and the node of the whole object.
+    #[must_use]
+    pub fn seen(&self) -> (Arc<Declared>, skerry_cel::NodeId) {
+        let root = Declared::place(self.table.root, true);
+        (Arc::clone(self.declared()), root)
+    }
+
+    fn declared(&self) -> &Arc<Declared> {
+        let declare = || Arc::new(Declared::new(Arc::clone(&self.table)));
+        self.declared.get_or_init(declare)
     }
 
     /// The schema for server-side apply; the root is the definition `ROOT`.

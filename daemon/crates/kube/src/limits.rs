@@ -227,6 +227,9 @@ pub const ELECTION_TIME_MAX: Duration = Duration::from_secs(10);
 /// How much memory the schemas of custom resources may hold that were compiled last.
 pub const SCHEMAS_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes of what a policy's status says of its expressions: what is wrong besides is not told.
+pub const TYPE_WARNINGS_BYTES_MAX: usize = 64 << 10;
+
 /// How long a request waits for a definition of a custom resource that the store has, and this
 /// member is yet to read.
 pub const DEFINITION_WAIT_MAX: Duration = Duration::from_secs(2);

@@ -31,7 +31,7 @@ struct Size {
 
 /// A schema as rules see it.
 #[derive(Debug)]
-pub(crate) struct Declared {
+pub struct Declared {
     table: Arc<Table>,
     sizes: Box<[Size]>,
 }
@@ -86,8 +86,14 @@ impl Declared {
             })
     }
 
-    fn is_resource(&self, node: CelNode) -> bool {
-        node & RESOURCE != 0 || self.table.node(node).has(Flags::EMBEDDED)
+    /// Whether objects of a node are resources: the whole object, or one that it embeds.
+    #[must_use]
+    pub fn is_resource(&self, node: CelNode) -> bool {
+        match node {
+            TEXT | METADATA => false,
+            node if node & RESOURCE != 0 => true,
+            node => self.table.node(node).has(Flags::EMBEDDED),
+        }
     }
 }
 

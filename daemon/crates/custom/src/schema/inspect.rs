@@ -6,9 +6,8 @@ use skerry_kinds::{FieldError, Path};
 use super::rule::{self, Compiled as CompiledRule};
 use super::rules::{self, Rules};
 use super::table::{Flags, NodeId};
-use super::{Schema, check, declared::Declared, embedded, prune};
+use super::{Schema, check, embedded, prune};
 use crate::error::Errors;
-use std::sync::Arc;
 
 /// A node of a compiled schema.
 #[derive(Clone, Copy)]
@@ -100,9 +99,7 @@ impl Schema {
 
     /// The rules of a place, compiled; `None` where rules cannot see it.
     pub(crate) fn rules_at(&self, place: Place) -> Option<(Vec<CompiledRule>, u64)> {
-        let declared = self
-            .declared
-            .get_or_init(|| Arc::new(Declared::new(Arc::clone(&self.table))));
+        let declared = self.declared();
         if !declared.is_seen(place.node) {
             return None;
         }

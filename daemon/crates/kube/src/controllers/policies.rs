@@ -67,6 +67,8 @@ impl Engine {
             // Another change comes.
             return Ok(());
         };
+        // It may be about kinds that were defined just before it.
+        self.serve_stored().await?;
         let mut checking = json!({});
         let warnings = policies::warnings(&self.registry, policy);
         if !warnings.is_empty() {

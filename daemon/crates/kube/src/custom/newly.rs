@@ -13,6 +13,24 @@ use crate::registry::{self, Resource};
 use crate::route::RequestInfo;
 
 impl Engine {
+    /// Waits until this member serves what the definitions say that its store has now.
+    pub(crate) async fn serve_stored(&self) -> Result<(), ApiError> {
+        let resource = self.registry.find(GROUP, "v1", PLURAL);
+        let resource = resource.ok_or_else(ApiError::no_such_path)?;
+        let mut listing = self.storage.list(registry::keys(resource, ""), 0)?;
+        let mut newest = 0;
+        loop {
+            let chunk = listing.next_chunk()?;
+            let Some(last) = chunk.iter().map(|stored| stored.revision).max() else {
+                break;
+            };
+            newest = newest.max(last);
+        }
+        let seen = self.registry.customs.wait_for(newest);
+        _ = tokio::time::timeout(DEFINITION_WAIT_MAX, seen).await;
+        Ok(())
+    }
+
     /// A resource that this member does not serve, once it has heard all that was acknowledged.
     pub(crate) async fn served_newly(
         &self,

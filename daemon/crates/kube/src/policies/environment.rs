@@ -34,6 +34,8 @@ pub(super) struct Environment {
     patches: bool,
     /// The type of the objects; none: they may be anything.
     object: Option<Type>,
+    /// The type of the parameters; none: they may be anything.
+    params: Option<Type>,
     variables: Vec<(Arc<str>, Type)>,
 }
 
@@ -55,14 +57,16 @@ impl Environment {
             has_authorizer: true,
             patches: false,
             object: None,
+            params: None,
             variables: Vec::new(),
         }
     }
 
-    /// The same, about objects of a type.
-    pub(super) fn about(self, of: Type) -> Environment {
+    /// The same, about objects of a type, with parameters of a type if that is known.
+    pub(super) fn about(self, of: Type, params: Option<Type>) -> Environment {
         Environment {
             object: Some(of),
+            params: params.filter(|_| self.has_params),
             ..self
         }
     }
@@ -113,6 +117,13 @@ impl Environment {
         }
     }
 
+    /// What is wrong with the types of an expression, whatever it comes to.
+    pub(super) fn fault(&self, text: &str) -> Option<String> {
+        let issues = self.env().compile(text).err()?;
+        // What makes no program is well typed.
+        issues.instantiation.is_none().then(|| issues.to_string())
+    }
+
     fn env(&self) -> Env {
         let known = Known {
             variables: self.variables.clone(),
@@ -125,6 +136,9 @@ impl Environment {
             env = env
                 .with_variable("object", of.clone())
                 .with_variable("oldObject", of.clone());
+        }
+        if let Some(of) = &self.params {
+            env = env.with_variable("params", of.clone());
         }
         if self.patches {
             env = env.with_library(&skerry_cel::JSON_PATCH);

@@ -20,6 +20,7 @@ mod mutate;
 mod params;
 mod store;
 mod typed;
+mod typed_custom;
 mod validate;
 mod view;
 
