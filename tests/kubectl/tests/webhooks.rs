@@ -511,6 +511,135 @@ async fn selectors_scopes_and_versions_say_what_a_webhook_is_asked_about() {
     );
 }
 
+/// Answers a ConversionReview: `size` in the first version is `length` in the second.
+fn converts(review: &Value) -> Value {
+    let request = &review["request"];
+    let wanted = request["desiredAPIVersion"].as_str().unwrap();
+    let (from, to) = match wanted.ends_with("/v2") {
+        true => ("size", "length"),
+        false => ("length", "size"),
+    };
+    let objects = request["objects"].as_array().unwrap();
+    if objects.iter().any(|one| one["metadata"]["name"] == "odd") {
+        let result = json!({"status": "Failure", "message": "too odd"});
+        return json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+            "response": {"uid": request["uid"], "result": result},
+        });
+    }
+    let objects = objects.iter().cloned().map(|mut object| {
+        object["apiVersion"] = wanted.into();
+        let spec = object["spec"].as_object_mut().unwrap();
+        if let Some(value) = spec.remove(from) {
+            spec.insert(to.into(), value);
+        }
+        object
+    });
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+        "response": {
+            "uid": request["uid"], "result": {"status": "Success"},
+            "convertedObjects": objects.collect::<Vec<Value>>(),
+        },
+    })
+}
+
+#[tokio::test]
+async fn who_wants_a_version_that_only_a_webhook_can_make_is_asked_in_that_version() {
+    let servers = Servers::start(1).await;
+    let converter = Webhook::start(|review| Reply::Json(converts(review)));
+    let version = |name: &str, field: &str| {
+        json!({"name": name, "served": true, "storage": name == "v1", "schema": {"openAPIV3Schema": {
+            "type": "object",
+            "properties": {"spec": {"type": "object", "properties": {field: {"type": "integer"}}}},
+        }}})
+    };
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [version("v1", "size"), version("v2", "length")],
+            "conversion": {"strategy": "Webhook", "webhook": {
+                "clientConfig": converter.client("/"), "conversionReviewVersions": ["v1"],
+            }},
+        },
+    });
+    servers.ok_with(&["create", "-f", "-"], &definition.to_string());
+    let name = "crd/widgets.example.com";
+    servers.ok(&["wait", "--for=condition=Established", "--timeout=60s", name]);
+    let changes = Webhook::start(|review| {
+        let patch = json!([{"op": "replace", "path": "/spec/length", "value": 5}]);
+        Reply::Json(patched(review, &patch))
+    });
+    let judges = Webhook::allowing();
+    let rules = |word: &str| json!({"rules": rule(&[word], "example.com", "v2", &["widgets"])});
+    let hooks = vec![hook("m", changes.client("/"), rules("CREATE"))];
+    configure(&servers, MUTATING, "m", hooks);
+    let hooks = vec![hook("v", judges.client("/"), rules("*"))];
+    configure(&servers, VALIDATING, "v", hooks);
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "p"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{"operations": ["CREATE"], "apiGroups": ["example.com"],
+                "apiVersions": ["v2"], "resources": ["widgets"]}]},
+            "validations": [{"expression": "object.spec.length != 5 || object.metadata.name != 'never'"}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "p"}, "spec": {"policyName": "p", "validationActions": ["Deny"]},
+    });
+    servers.ok_with(&["create", "-f", "-"], &policy.to_string());
+    servers.ok_with(&["create", "-f", "-"], &binding.to_string());
+    let widget = |name: &str| {
+        json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}, "spec": {"size": 1}})
+            .to_string()
+    };
+    let never = widget("never");
+    skerry_tests_harness::eventually("the policy counts", skerry_tests_kubectl::DEADLINE, || {
+        let dry = ["create", "--dry-run=server", "-f", "-"];
+        let ended = servers.run_on(0, &dry, &never);
+        anyhow::ensure!(
+            ended.err.contains("denied request: failed expression"),
+            "{ended:?}"
+        );
+        Ok(())
+    })
+    .unwrap();
+    changes.asked();
+    judges.asked();
+    servers.ok_with(&["create", "-f", "-"], &widget("one"));
+    let got = [
+        "get",
+        "widgets.v1.example.com",
+        "one",
+        "-o",
+        "jsonpath={.spec}",
+    ];
+    assert_eq!(servers.ok(&got), r#"{"size":5}"#);
+    let (changed, judged) = (changes.asked(), judges.asked());
+    for (asked, length) in [(&changed, 1), (&judged, 5)] {
+        let [asked] = asked.as_slice() else {
+            panic!("{asked:?}")
+        };
+        assert_eq!(asked["kind"]["version"], "v2");
+        assert_eq!(asked["requestKind"]["version"], "v1");
+        assert_eq!(asked["object"]["apiVersion"], "example.com/v2");
+        assert_eq!(asked["object"]["spec"], json!({"length": length}));
+    }
+    servers.ok(&["delete", "widgets.v1.example.com", "one"]);
+    assert_eq!(judges.asked()[0]["oldObject"]["spec"], json!({"length": 5}));
+    let refused = create(&servers, &[], &widget("odd")).err;
+    assert!(
+        refused.contains("(InternalError)")
+            && refused
+                .contains("conversion webhook for example.com/v1, Kind=Widget failed: too odd"),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn the_end_of_an_object_and_its_subresources_are_asked_about_too() {
     let servers = Servers::start(1).await;

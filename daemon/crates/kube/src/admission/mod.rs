@@ -9,8 +9,10 @@ mod hooks;
 mod owners;
 mod quotas;
 mod security;
+mod versions;
 
 pub(crate) use hooks::{Asked, Operation};
+pub(crate) use versions::{Shown, Versions};
 
 use std::time::Duration;
 

@@ -115,7 +115,8 @@ impl Engine {
         Ok(Some(object))
     }
 
-    async fn converted(
+    /// Objects of one version in another, as a webhook converts them.
+    pub(crate) async fn converted(
         &self,
         custom: &Custom,
         wanted: &str,

@@ -15,8 +15,7 @@ use super::inputs::Inputs;
 use super::made;
 use super::store::{Hook, Phase};
 use super::validate::conditions_hold;
-use crate::admission::{Asked, Operation};
-use crate::convert::convert;
+use crate::admission::{Asked, Operation, Shown, Versions};
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::object;
@@ -52,6 +51,23 @@ struct Invocation<'h> {
     binding: &'h Binding,
     resource: Arc<Resource>,
     params: Value,
+}
+
+/// What is known while policies are asked one after the other.
+struct Turn<'t> {
+    asked: &'t Asked<'t>,
+    rounds: &'t mut Rounds,
+    is_again: bool,
+    versions: &'t mut Versions,
+    faults: &'t mut Faults,
+}
+
+impl Turn<'_> {
+    fn fail(&mut self, policy: &Policy, text: String) {
+        if !policy.fails_open {
+            self.faults.push((text, Some("Invalid")));
+        }
+    }
 }
 
 /// What refuses the request: the text, and another reason than `Forbidden`.
@@ -101,9 +117,16 @@ impl Engine {
             return refuse(asked, None, faults).map(|()| false);
         };
         let mut any_changed = false;
+        let mut versions = Versions::default();
         for invocation in &invocations {
-            let changed = self.invoke(invocation, asked, object, rounds, is_again, &mut faults)?;
-            any_changed |= changed;
+            let mut turn = Turn {
+                asked,
+                rounds,
+                is_again,
+                versions: &mut versions,
+                faults: &mut faults,
+            };
+            any_changed |= self.invoke(invocation, object, &mut turn).await?;
         }
         refuse(asked, Some(object), faults)?;
         let may_go_on = any_changed || !rounds.content.is_empty();
@@ -181,77 +204,115 @@ impl Engine {
     }
 
     /// One policy with one object of parameters; whether it has changed the object.
-    fn invoke(
+    async fn invoke(
         &self,
         invocation: &Invocation<'_>,
-        asked: &Asked<'_>,
         object: &mut Value,
-        rounds: &mut Rounds,
-        is_again: bool,
-        faults: &mut Faults,
+        turn: &mut Turn<'_>,
     ) -> Result<bool, ApiError> {
         let Invocation {
             policy, binding, ..
         } = *invocation;
-        let mut fail = |why: &str| {
-            if !policy.fails_open {
-                let text = fault(policy, Some(binding), why);
-                faults.push((text, Some("Invalid")));
+        let Turn {
+            asked, is_again, ..
+        } = *turn;
+        let resource = &invocation.resource;
+        let shown = self.shown_to_policy(asked, resource, Some(object), turn.versions);
+        let holds = match shown.await {
+            Ok(shown) => {
+                let namespace = super::namespace_of(asked);
+                let view = self.view_of(asked, resource, &shown, Some(object), namespace)?;
+                conditions_hold(policy, view.seen(), &invocation.params)
+                    .map_err(|why| fault(policy, Some(binding), &why))
             }
+            Err(why) => Err(fault(
+                policy,
+                None,
+                &format!("failed to configure policy: {why}"),
+            )),
         };
-        let namespace = super::namespace_of(asked);
-        let view = self.view_of(asked, &invocation.resource, Some(object), namespace)?;
-        match conditions_hold(policy, view.seen(), &invocation.params) {
+        match holds {
             Ok(true) => {}
             Ok(false) => return Ok(false),
-            Err(why) => {
-                fail(&why);
+            Err(text) => {
+                turn.fail(policy, text);
                 return Ok(false);
             }
         }
-        drop(view);
         let params = &invocation.params;
         let place = format!("{}/{}", object::namespace(params), object::name(params));
         let key = (policy.name.clone(), binding.name.clone(), place);
-        if is_again && !rounds.again.contains(&key) {
+        if is_again && !turn.rounds.again.contains(&key) {
             return Ok(false);
         }
         let mut changed = false;
         for mutation in &policy.mutations {
-            match self.mutated(mutation, invocation, asked, object) {
+            let shown = self.shown_to_policy(asked, resource, Some(object), turn.versions);
+            let next = match shown.await {
+                Ok(shown) => {
+                    self.mutated(mutation, invocation, asked, &shown, object)
+                        .await
+                }
+                Err(why) => Err(why),
+            };
+            match next {
                 Ok(next) if next == *object => {}
                 Ok(next) => {
                     changed = true;
                     *object = next;
+                    turn.versions.forget();
                 }
-                Err(why) => fail(&why),
+                Err(why) => turn.fail(policy, fault(policy, Some(binding), &why)),
             }
         }
         if changed {
-            rounds.changed();
+            turn.rounds.changed();
         }
         if policy.is_reinvocable {
-            rounds.content.insert(key);
+            turn.rounds.content.insert(key);
         }
         Ok(changed)
     }
 
     /// What one mutation makes of an object.
-    fn mutated(
+    async fn mutated(
         &self,
         mutation: &Mutation,
         invocation: &Invocation<'_>,
         asked: &Asked<'_>,
+        shown: &Shown,
         object: &Value,
     ) -> Result<Value, String> {
+        let next = self.evaluated(mutation, invocation, asked, shown, object)?;
+        let resource = &invocation.resource;
+        let next = self.taken_back(asked, resource, next).await;
+        let mut next =
+            next.map_err(|error| format!("failed to convert object: {}", error.message))?;
+        asked
+            .check(self, &mut next)
+            .map_err(|error| error.message)?;
+        Ok(next)
+    }
+
+    /// The same, in the version that the policy sees.
+    fn evaluated(
+        &self,
+        mutation: &Mutation,
+        invocation: &Invocation<'_>,
+        asked: &Asked<'_>,
+        shown: &Shown,
+        object: &Value,
+    ) -> Result<Value, String> {
+        let own = shown.object(Some(object)).unwrap_or(object);
         let (Mutation::Apply(expression) | Mutation::Patch(expression)) = mutation else {
-            return Ok(object.clone());
+            return Ok(own.clone());
         };
         if let Err(wrong) = &expression.program {
             return Err(wrong.clone());
         }
         let namespace = super::namespace_of(asked);
-        let view = self.view_of(asked, &invocation.resource, Some(object), namespace);
+        let resource = &invocation.resource;
+        let view = self.view_of(asked, resource, shown, Some(object), namespace);
         let view = view.map_err(|error| error.message)?;
         let inputs = Inputs::new(
             view.seen(),
@@ -260,36 +321,21 @@ impl Engine {
         );
         let mut left = RUNTIME_COST_MAX;
         let value = inputs.evaluate(expression, &mut left)??;
-        let mut next = match mutation {
+        match mutation {
             Mutation::Patch(_) => {
                 let patch = Value::from(made::operations(&value)?).to_string();
-                match skerry_merge::json_patch(&view.object, patch.as_bytes()) {
-                    Ok(next) => next,
+                match skerry_merge::json_patch(own, patch.as_bytes()) {
+                    Ok(next) => Ok(next),
                     Err(PatchError::Inapplicable(skerry_merge::Inapplicable::TestFailed {
                         ..
-                    })) => {
-                        return Ok(object.clone());
-                    }
-                    Err(error) => return Err(format!("JSON Patch: {error}")),
+                    })) => Ok(own.clone()),
+                    Err(error) => Err(format!("JSON Patch: {error}")),
                 }
             }
             _ => self
-                .overlaid(
-                    &invocation.resource,
-                    asked,
-                    &view.object,
-                    &made::configuration(&value)?,
-                )
-                .map_err(|why| format!("error applying patch: {why}"))?,
-        };
-        let own = &asked.call.resource;
-        if own.version != invocation.resource.version || own.group != invocation.resource.group {
-            convert(own, &mut next);
+                .overlaid(resource, asked, own, &made::configuration(&value)?)
+                .map_err(|why| format!("error applying patch: {why}")),
         }
-        asked
-            .check(self, &mut next)
-            .map_err(|error| error.message)?;
-        Ok(next)
     }
 
     fn overlaid(

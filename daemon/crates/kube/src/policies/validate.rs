@@ -12,7 +12,7 @@ use skerry_cel::limits::{MATCH_CONDITIONS_COST_MAX, MESSAGE_BYTES_MAX, RUNTIME_C
 use super::definition::{Binding, Policy};
 use super::inputs::{Inputs, Seen};
 use super::store::{Hook, Phase};
-use crate::admission::Asked;
+use crate::admission::{Asked, Versions};
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::limits::{POLICY_ANNOTATION_BYTES_MAX, POLICY_FAILURES_MAX};
@@ -87,8 +87,10 @@ impl Engine {
             return Ok(());
         }
         let mut outcome = Outcome::default();
+        let mut versions = Versions::default();
         for hook in hooks.iter() {
-            self.ask_policy(hook, asked, object, &mut outcome)?;
+            self.ask_policy(hook, asked, object, &mut versions, &mut outcome)
+                .await?;
         }
         if !outcome.failures.is_empty() {
             outcome.failures.truncate(POLICY_FAILURES_MAX);
@@ -113,11 +115,12 @@ impl Engine {
         }
     }
 
-    fn ask_policy(
+    async fn ask_policy(
         &self,
         hook: &Hook,
         asked: &Asked<'_>,
         object: Option<&Value>,
+        versions: &mut Versions,
         outcome: &mut Outcome,
     ) -> Result<(), ApiError> {
         let policy = &*hook.policy;
@@ -167,7 +170,15 @@ impl Engine {
             if params.is_empty() {
                 continue;
             }
-            let view = self.view_of(asked, &resource, object, namespace)?;
+            let shown = self.shown_to_policy(asked, &resource, object, versions);
+            let shown = match shown.await {
+                Ok(shown) => shown,
+                Err(why) => {
+                    outcome.misconfigured(policy, Some(binding), &why);
+                    continue;
+                }
+            };
+            let view = self.view_of(asked, &resource, &shown, object, namespace)?;
             for params in &params {
                 let (denied, said) = judge(policy, view.seen(), params);
                 for (key, text) in said {

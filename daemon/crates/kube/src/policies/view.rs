@@ -2,23 +2,21 @@
 //!
 //! Invariant: it is in the version that the policy's rules name.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::asker::Asker;
 use super::inputs::Seen;
-use crate::admission::Asked;
-use crate::convert::convert;
+use crate::admission::{Asked, Shown, Versions};
 use crate::engine::Engine;
 use crate::error::{About, ApiError};
 use crate::registry::{self, Resource};
 
 /// See the module.
 pub(super) struct View<'a> {
-    pub(super) object: Cow<'a, Value>,
-    old: Cow<'a, Value>,
+    pub(super) object: &'a Value,
+    old: &'a Value,
     request: Value,
     namespace: Value,
     asker: Asker,
@@ -29,8 +27,8 @@ static NOTHING: Value = Value::Null;
 impl View<'_> {
     pub(super) fn seen(&self) -> Seen<'_> {
         Seen {
-            object: &self.object,
-            old: &self.old,
+            object: self.object,
+            old: self.old,
             request: &self.request,
             namespace: &self.namespace,
             asker: Some(&self.asker),
@@ -39,26 +37,30 @@ impl View<'_> {
 }
 
 impl Engine {
+    /// What a policy is shown of a request whose rules name a resource.
+    pub(super) async fn shown_to_policy(
+        &self,
+        asked: &Asked<'_>,
+        resource: &Resource,
+        object: Option<&Value>,
+        versions: &mut Versions,
+    ) -> Result<Arc<Shown>, String> {
+        let shown = self.shown_as(asked, resource, object, versions).await;
+        shown.map_err(|error| format!("failed to convert object version: {}", error.message))
+    }
+
     /// A request as a policy sees it whose rules name a resource.
     pub(super) fn view_of<'a>(
         &self,
         asked: &'a Asked<'_>,
         resource: &Arc<Resource>,
+        shown: &'a Shown,
         object: Option<&'a Value>,
         namespace: &str,
     ) -> Result<View<'a>, ApiError> {
-        let shown = |object: Option<&'a Value>| match object {
-            None => Cow::Borrowed(&NOTHING),
-            Some(object) if is_same(asked, resource) => Cow::Borrowed(object),
-            Some(object) => {
-                let mut object = object.clone();
-                convert(resource, &mut object);
-                Cow::Owned(object)
-            }
-        };
         Ok(View {
-            object: shown(object),
-            old: shown(asked.old),
+            object: shown.object(object).unwrap_or(&NOTHING),
+            old: shown.old(asked).unwrap_or(&NOTHING),
             request: request(asked, resource),
             namespace: self.namespace_object(namespace)?,
             asker: Asker::new(self, asked, resource),
@@ -90,11 +92,6 @@ impl Engine {
         }
         Ok(namespace)
     }
-}
-
-fn is_same(asked: &Asked<'_>, resource: &Resource) -> bool {
-    let own = &asked.call.resource;
-    own.group == resource.group && own.version == resource.version
 }
 
 /// Group, version and kind of what is passed, as a resource has it.

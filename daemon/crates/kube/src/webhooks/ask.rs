@@ -14,7 +14,6 @@ use super::hook::{Hook, Phase};
 use super::matching::Invocation;
 use super::review::{self, BadAnswer, Kind, Request, Resource, Review, Verdict};
 use crate::admission::Asked;
-use crate::convert::convert;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::limits::WEBHOOK_ANSWER_BYTES_MAX;
@@ -49,15 +48,6 @@ impl Failed {
     }
 }
 
-/// An object as the version shows it that a webhook wants.
-pub(super) fn in_version(invocation: &Invocation, object: &Value) -> Option<Value> {
-    invocation.is_other.then(|| {
-        let mut other = object.clone();
-        convert(&invocation.resource, &mut other);
-        other
-    })
-}
-
 impl Engine {
     /// Asks, and takes down what the webhook says besides yes or no.
     pub(super) async fn ask(
@@ -81,7 +71,6 @@ impl Engine {
         let left = asked.deadline.saturating_duration_since(Instant::now());
         let uid = object::new_uid();
         let user = user_info(&asked.call.user);
-        let old = asked.old.and_then(|old| in_version(invocation, old));
         let resource = &*invocation.resource;
         let own = &*asked.call.resource;
         let request = Request {
@@ -97,7 +86,7 @@ impl Engine {
             operation: asked.operation.word(),
             user_info: &user,
             object,
-            old_object: old.as_ref().or(asked.old),
+            old_object: invocation.shown.old(asked),
             dry_run: asked.dry_run,
             options: asked.options.as_ref(),
         };

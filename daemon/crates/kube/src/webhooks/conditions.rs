@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use skerry_kinds::FieldError;
 use skerry_rbac::review::user_info;
 
-use super::ask::{in_version, kind_of, named};
+use super::ask::{kind_of, named};
 use super::configurations::configures_webhooks;
 use super::hook::Hook;
 use super::matching::Invocation;
@@ -31,12 +31,10 @@ impl Engine {
         if hook.conditions.is_empty() {
             return Ok(true);
         }
-        let other = object.and_then(|object| in_version(invocation, object));
-        let old = asked.old.and_then(|old| in_version(invocation, old));
         let asker = Asker::new(self, asked, &invocation.resource);
         let mut facts = Facts::new(
-            other.as_ref().or(object),
-            old.as_ref().or(asked.old),
+            invocation.shown.object(object),
+            invocation.shown.old(asked),
             || request(asked, invocation),
             // Webhooks are not told of it, as upstream.
             || Value::Null,

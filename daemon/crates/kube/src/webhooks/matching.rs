@@ -8,7 +8,7 @@ use serde_json::Value;
 use skerry_selector::labels::Selector;
 
 use super::hook::{Hook, Subject};
-use crate::admission::Asked;
+use crate::admission::{Asked, Shown, Versions};
 use crate::engine::Engine;
 use crate::error::{About, ApiError};
 use crate::registry::{self, Resource};
@@ -17,16 +17,18 @@ use crate::registry::{self, Resource};
 pub(super) struct Invocation {
     /// The resource that its rules name: another version of the same object, or the one itself.
     pub(super) resource: Arc<Resource>,
-    pub(super) is_other: bool,
+    /// What it is shown, where that is another version.
+    pub(super) shown: Arc<Shown>,
 }
 
 impl Engine {
     /// How a webhook wants to be asked, if it does.
-    pub(super) fn invocation(
+    pub(super) async fn invocation(
         &self,
         hook: &Hook,
         asked: &Asked<'_>,
         object: Option<&Value>,
+        versions: &mut Versions,
     ) -> Result<Option<Invocation>, ApiError> {
         let by_namespace = self.in_namespaces(&hook.namespaces, asked, object);
         if matches!(by_namespace, Ok(false)) {
@@ -36,34 +38,30 @@ impl Engine {
         if matches!(by_object, Ok(false)) {
             return Ok(None);
         }
-        let Some(invocation) = self.by_rules(hook, asked) else {
+        let Some(resource) = self.by_rules(hook, asked) else {
             return Ok(None);
         };
         by_namespace?;
         by_object?;
+        let shown = self.shown_as(asked, &resource, object, versions).await?;
+        let invocation = Invocation { resource, shown };
         match self.meets_conditions(hook, asked, &invocation, object)? {
             true => Ok(Some(invocation)),
             false => Ok(None),
         }
     }
 
-    fn by_rules(&self, hook: &Hook, asked: &Asked<'_>) -> Option<Invocation> {
+    fn by_rules(&self, hook: &Hook, asked: &Asked<'_>) -> Option<Arc<Resource>> {
         let resource = &asked.call.resource;
         let own = subject(asked, resource);
         if hook.rules.iter().any(|rule| rule.matches(&own)) {
-            return Some(Invocation {
-                resource: Arc::clone(resource),
-                is_other: false,
-            });
+            return Some(Arc::clone(resource));
         }
         if !hook.takes_equivalents || resource.storage_prefix.is_empty() {
             return None;
         }
-        // Objects that only another webhook can convert are shown as they are.
-        let converts = resource.custom.as_ref().is_none_or(|custom| !custom.asks());
         let is_same = |other: &Arc<Resource>| {
-            converts
-                && (other.group != resource.group || other.version != resource.version)
+            (other.group != resource.group || other.version != resource.version)
                 && (asked.subresource().is_empty()
                     || other.subresource(asked.subresource()).is_some())
         };
@@ -72,10 +70,7 @@ impl Engine {
         for rule in &hook.rules {
             for other in &others {
                 if rule.matches(&subject(asked, other)) {
-                    return Some(Invocation {
-                        resource: Arc::clone(other),
-                        is_other: true,
-                    });
+                    return Some(Arc::clone(other));
                 }
             }
         }

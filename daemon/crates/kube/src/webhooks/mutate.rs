@@ -10,14 +10,13 @@ use serde_json::{Value, json};
 use skerry_merge::PatchError;
 use tokio::time::Instant;
 
-use super::ask::{Failed, in_version};
+use super::ask::Failed;
 use super::configurations::exempts;
 use super::hook::{Hook, Phase};
 use super::matching::Invocation;
 use super::observe::Observed;
 use super::review::BadAnswer;
-use crate::admission::Asked;
-use crate::convert::convert;
+use crate::admission::{Asked, Versions};
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::limits::DEPTH_MAX;
@@ -69,8 +68,10 @@ impl Engine {
             rounds.changed();
         }
         let mut any_changed = false;
+        let mut versions = Versions::default();
         for (index, hook) in hooks.iter().enumerate() {
-            let Some(invocation) = self.invocation(hook, asked, object.as_deref())? else {
+            let invocation = self.invocation(hook, asked, object.as_deref(), &mut versions);
+            let Some(invocation) = invocation.await? else {
                 continue;
             };
             if is_again && !rounds.again.contains(&index) {
@@ -82,6 +83,7 @@ impl Engine {
                 .mutate(hook, asked, &invocation, object.as_deref_mut(), turn)
                 .await?;
             if changed {
+                versions.forget();
                 any_changed = true;
                 rounds.changed();
             }
@@ -152,10 +154,7 @@ impl Engine {
         object: Option<&mut Value>,
         turn: Turn,
     ) -> Result<bool, Failed> {
-        let other = object
-            .as_deref()
-            .and_then(|object| in_version(invocation, object));
-        let shown = other.as_ref().or(object.as_deref());
+        let shown = invocation.shown.object(object.as_deref());
         let verdict = self
             .ask(hook, Phase::Mutating, asked, invocation, shown)
             .await?;
@@ -189,7 +188,7 @@ impl Engine {
             return Ok(false);
         };
         let next = self.settled(asked, object, patched, invocation);
-        let next = next.map_err(|error| internal(error.message))?;
+        let next = next.await.map_err(|error| internal(error.message))?;
         let told = json!({"configuration": hook.configuration, "webhook": hook.name, "patch": operations, "patchType": "JSONPatch"});
         asked.call.annotate_request(&turn.key("patch"), &told);
         let has_changed = *object != next;
@@ -198,16 +197,15 @@ impl Engine {
     }
 
     /// What a patch has made, as an object like any other.
-    fn settled(
+    async fn settled(
         &self,
         asked: &Asked<'_>,
         before: &Value,
-        mut patched: Value,
+        patched: Value,
         invocation: &Invocation,
     ) -> Result<Value, ApiError> {
-        if invocation.is_other {
-            convert(&asked.call.resource, &mut patched);
-        }
+        let resource = &invocation.resource;
+        let mut patched = self.taken_back(asked, resource, patched).await?;
         let kept = object::metadata(before).get("managedFields");
         asked.check(self, &mut patched)?;
         if let Some(why) = skerry_merge::apply::managers_fault(&patched) {

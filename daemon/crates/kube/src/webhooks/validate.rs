@@ -8,12 +8,12 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::ask::{Failed, in_version};
+use super::ask::Failed;
 use super::configurations::exempts;
 use super::hook::{Hook, Phase};
 use super::matching::Invocation;
 use super::observe::Observed;
-use crate::admission::Asked;
+use crate::admission::{Asked, Versions};
 use crate::engine::Engine;
 use crate::error::ApiError;
 
@@ -29,8 +29,10 @@ impl Engine {
         }
         let hooks = self.hooks(asked, Phase::Validating).await?;
         let mut invoked = Vec::new();
+        let mut versions = Versions::default();
         for hook in hooks.iter() {
-            if let Some(invocation) = self.invocation(hook, asked, object)? {
+            let invocation = self.invocation(hook, asked, object, &mut versions);
+            if let Some(invocation) = invocation.await? {
                 invoked.push((hook, invocation));
             }
         }
@@ -55,8 +57,7 @@ impl Engine {
         index: usize,
     ) -> Result<(), ApiError> {
         let began = Instant::now();
-        let other = object.and_then(|object| in_version(invocation, object));
-        let shown = other.as_ref().or(object);
+        let shown = invocation.shown.object(object);
         let phase = Phase::Validating;
         let done = self.ask(hook, phase, asked, invocation, shown).await;
         let is_ignored = hook.fails_open && matches!(done, Err(Failed::Calling { .. }));
