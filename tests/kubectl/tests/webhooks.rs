@@ -641,6 +641,80 @@ async fn who_wants_a_version_that_only_a_webhook_can_make_is_asked_in_that_versi
 }
 
 #[tokio::test]
+async fn webhooks_have_a_say_in_reviews_of_access_and_of_tokens_too() {
+    let servers = Servers::start(1).await;
+    let changes = Webhook::start(|review| {
+        let verb = "/spec/resourceAttributes/verb";
+        match review["request"]["object"].pointer(verb) {
+            Some(asked) if asked == "watch" => {
+                let patch = json!([{"op": "replace", "path": verb, "value": "no such verb"}]);
+                Reply::Json(patched(review, &patch))
+            }
+            _ => Reply::Json(allowed(review)),
+        }
+    });
+    let judges = Webhook::start(|review| {
+        let is_token = review["request"]["kind"]["kind"] == "TokenReview";
+        let result = json!({"allowed": !is_token, "status": {"message": "no tokens"}});
+        Reply::Json(answer(review, result))
+    });
+    let groups = ["authorization.k8s.io", "authentication.k8s.io"];
+    let rules: Vec<Value> = groups
+        .iter()
+        .flat_map(|group| match rule(&["CREATE"], group, "v1", &["*"]) {
+            Value::Array(rules) => rules,
+            _ => Vec::new(),
+        })
+        .chain(
+            rule(&["CREATE"], "", "v1", &["configmaps"])
+                .as_array()
+                .unwrap()
+                .clone(),
+        )
+        .collect();
+    let rules = json!({ "rules": rules });
+    let hooks = vec![hook("m", changes.client("/"), rules.clone())];
+    configure(&servers, MUTATING, "m", hooks);
+    configure(
+        &servers,
+        VALIDATING,
+        "v",
+        vec![hook("v", judges.client("/"), rules)],
+    );
+    judges.asked();
+    servers.ok(&["auth", "can-i", "create", "pods"]);
+    let [asked] = &judges.asked()[..] else {
+        panic!("one question")
+    };
+    assert_eq!(asked["kind"]["kind"], "SelfSubjectAccessReview");
+    assert_eq!(asked["operation"], "CREATE");
+    assert_eq!(
+        asked["object"]["spec"]["resourceAttributes"]["verb"],
+        "create"
+    );
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {"user": "nobody", "resourceAttributes": {"verb": "watch", "resource": "pods"}},
+    });
+    let told = [
+        "create",
+        "-f",
+        "-",
+        "-o",
+        "jsonpath={.spec.resourceAttributes.verb}",
+    ];
+    assert_eq!(servers.ok_with(&told, &review.to_string()), "no such verb");
+    let review = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "x"},
+    });
+    let refused = create(&servers, &[], &review.to_string()).err;
+    assert!(
+        refused.contains("admission webhook \"v.example.com\" denied the request: no tokens"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn the_end_of_an_object_and_its_subresources_are_asked_about_too() {
     let servers = Servers::start(1).await;
     let webhook = Webhook::start(|review| {
@@ -791,10 +865,13 @@ async fn a_webhook_for_everything_that_is_down_can_be_taken_away_and_keeps_nothi
             "{refused:?}"
         );
         assert!(servers.run_on(member, &["get", "namespaces"], "").ok);
+        // Reviews are made like everything else.
+        let refused = servers.run_on(member, &["auth", "can-i", "create", "pods"], "");
         assert!(
-            servers
-                .run_on(member, &["auth", "can-i", "create", "pods"], "")
-                .ok
+            refused
+                .err
+                .contains("failed calling webhook \"all.example.com\""),
+            "{refused:?}"
         );
     }
     servers.ok(&["delete", VALIDATING, "v"]);

@@ -1,8 +1,11 @@
 //! Resources that are asked and not kept: who am I, may I, what may I.
+//!
+//! As upstream up to 1.36, webhooks have a say in them like in everything else that is made.
 
 use serde_json::Value;
 use skerry_rbac::review::{self, Access, Complaint, ReviewError};
 
+use crate::admission::Asked;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::engine::Engine;
@@ -19,8 +22,11 @@ impl Engine {
             let namespace = call.info.namespace.as_str().into();
             object::metadata_mut(&mut object).insert("namespace".into(), namespace);
         }
+        let asked = Asked::create(call, "", &options);
+        self.change_passing(&asked, Some(&mut object)).await?;
         let kind = call.resource.kind.as_str();
         if kind == "TokenReview" {
+            self.approve(&asked, Some(&object)).await?;
             let answered = self.token_review(&object).await;
             return Ok(Answer::Object(201, answered));
         }
@@ -42,6 +48,7 @@ impl Engine {
             }
         };
         let answered = answered.map_err(|error| refused(call, error))?;
+        self.approve(&asked, Some(&object)).await?;
         Ok(Answer::Object(201, answered))
     }
 }

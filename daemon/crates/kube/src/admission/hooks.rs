@@ -224,6 +224,16 @@ impl Engine {
         asked: &Asked<'_>,
         mut object: Option<&mut Value>,
     ) -> Result<(), ApiError> {
+        self.change_passing(asked, object.as_deref_mut()).await?;
+        self.approve(asked, object.as_deref()).await
+    }
+
+    /// The first point, for what is not stored.
+    pub(crate) async fn change_passing(
+        &self,
+        asked: &Asked<'_>,
+        mut object: Option<&mut Value>,
+    ) -> Result<(), ApiError> {
         let mut rounds = Turns::default();
         for _ in 0..2 {
             if !self
@@ -233,7 +243,7 @@ impl Engine {
                 break;
             }
         }
-        self.approve(asked, object.as_deref()).await
+        Ok(())
     }
 
     /// One round of all that may change an object; whether something has. None: there is no object.
