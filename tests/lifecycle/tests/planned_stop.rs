@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 /// Anything that is waited for comes within this time on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Elections that nobody would take for a hand-over.
-const ELECTION: Duration = Duration::from_secs(30);
-/// Writes stall for less than 100 ms; on a busy machine whose disk takes seconds for a write, for
-/// less than this, which an election takes longer than.
-const STALL_TIME_MAX: Duration = Duration::from_secs(20);
+const ELECTION: Duration = Duration::from_secs(10);
+/// Writes stall for less than 100 ms; on a busy machine, for less than this, which an election
+/// takes longer than.
+const STALL_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Writes through one member, one after the other.
 struct Writer {
