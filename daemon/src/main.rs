@@ -8,6 +8,7 @@ mod api_port;
 mod certificates;
 mod client_channel;
 mod clock;
+mod cluster_reset;
 mod command_line;
 mod commands;
 mod config;

@@ -1,18 +1,21 @@
-//! A server that was removed comes back as a new member, when it is told to with `--rejoin`; one
-//! whose cluster has given way to another joins that.
+//! A server that was removed, or that was not there when its cluster was reset, comes back as a new
+//! member, when it is told to with `--rejoin`; one whose cluster has given way to another joins that.
 //!
 //! Knows nothing of how a cluster is joined. Invariants: only the data of a removed member, of one
-//! that never had any, or of a cluster that gave way, is moved, and none of it is deleted; the mark
+//! that never had any, or of a cluster that was reset or gave way, is moved, and none of it is deleted; the mark
 //! goes last, so that a start that was cut short goes on where it was; whoever returns never forms a
 //! cluster.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use skerry_supervisor::about_cluster;
 
 use crate::config::Settings;
+use crate::forming::Roster;
 use crate::identity::{Identity, Stage};
 use crate::{alone, data_dir, farewell};
 
@@ -25,7 +28,7 @@ const KEPT_MAX: u32 = 1_000;
 
 /// Moves the data of a removed member aside, where the settings say that it shall return, and that
 /// of a cluster that gave way.
-pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
+pub(crate) async fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
     let gave_way = alone::gave_way(&settings.data_dir)?;
     if !settings.rejoin && !gave_way {
         return Ok(());
@@ -39,7 +42,8 @@ pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
     if !is_given {
         settings.token = token(&data_dir)?;
     }
-    if !gave_way && !farewell::is_marked(&data_dir)? && !has_only_asked(&data_dir)? {
+    let is_none = gave_way || farewell::is_marked(&data_dir)? || has_only_asked(&data_dir)?;
+    if !is_none && !is_left_behind(settings).await? {
         return Ok(());
     }
     if settings.token.is_none() {
@@ -69,6 +73,24 @@ pub(crate) fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
 fn has_only_asked(data_dir: &Path) -> anyhow::Result<bool> {
     let identity = Identity::load(data_dir)?;
     Ok(identity.is_some_and(|identity| identity.stage == Stage::Joining))
+}
+
+/// Whether the servers that are to be joined are of another cluster than this member, and none of
+/// its own: theirs was reset, and this member was not there.
+async fn is_left_behind(settings: &Settings) -> anyhow::Result<bool> {
+    let Some(identity) = Identity::load(&settings.data_dir)? else {
+        return Ok(false);
+    };
+    let clock = Arc::new(crate::clock::of(&settings.data_dir));
+    let mut others = false;
+    for server in Roster::of(settings).await?.others {
+        match about_cluster(&server, &clock).await {
+            Some(about) if about.cluster_id == identity.cluster_id => return Ok(false),
+            Some(_) => others = true,
+            None => {}
+        }
+    }
+    Ok(others)
 }
 
 fn token(data_dir: &Path) -> anyhow::Result<Option<String>> {

@@ -26,9 +26,9 @@ use crate::renewal::{Orders, Renewal};
 use crate::snapshots::Snapshots;
 use crate::strangers::{Met, Strangers};
 use crate::{
-    abandoned, api, api_port, commands, data_dir, farewell, foreign, kubeconfig, logging,
-    member_nodes, panic_hook, renewal, returning, server_token, service_manager, snapshots,
-    strangers, succession,
+    abandoned, api, api_port, cluster_reset, commands, data_dir, farewell, foreign, kubeconfig,
+    logging, member_nodes, panic_hook, renewal, returning, server_token, service_manager,
+    snapshots, strangers, succession,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
@@ -69,7 +69,10 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     if let Some(etcd) = &settings.foreign {
         return foreign::serve(&settings, etcd).await;
     }
-    returning::prepare(&mut settings)?;
+    if settings.cluster_reset {
+        return cluster_reset::run(&settings);
+    }
+    returning::prepare(&mut settings).await?;
     farewell::refuse(&settings.data_dir)?;
     panic_hook::set(settings.data_dir.join("db/state.redb"));
     let ports = Ports {
@@ -87,6 +90,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     service_manager::status("recovering the datastore");
     service_manager::extend_start(RECOVERY_TIME_MAX);
     let handle = start_datastore(&settings, &member)?;
+    cluster_reset::is_over(&settings.data_dir)?;
     let stop = Stop::new();
     let alone = Alone::of(&settings.data_dir)?;
     let (serving, orders) = start_serving(&settings, &member, &handle, ports, &stop, &alone)?;

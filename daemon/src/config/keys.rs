@@ -109,7 +109,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     switch(
         "rejoin",
-        "never form a cluster but join one; the data of a removed member is moved aside",
+        "never form a cluster but join one; the data of a member that was removed, or was not there at a reset, is moved aside",
     ),
     switch(
         "cluster-init",

@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) foreign: Option<ForeignEtcd>,
     /// Join, whatever happened: move the data of a removed member aside, and form no cluster.
     pub(crate) rejoin: bool,
+    /// Go on alone with what the disk holds.
+    pub(crate) cluster_reset: bool,
     /// What must be the same on every server.
     pub(crate) critical: Critical,
     /// Lines for the log about settings of K3s that have no effect.
@@ -216,6 +218,7 @@ impl Settings {
                 .parsed("write-kubeconfig-mode", parse::mode)?
                 .unwrap_or(0o600),
             rejoin: given.switch("rejoin")?,
+            cluster_reset: given.switch("cluster-reset")?,
             disable_apiserver: given.switch("disable-apiserver")?,
             disable: given.list("disable"),
             encrypted: given.encrypted()?,
@@ -377,10 +380,9 @@ impl Given {
     }
 
     fn refuse_what_is_not_served(&self) -> Result<(), ConfigError> {
-        for name in ["cluster-reset", "cluster-reset-restore-path"] {
-            if self.text(name).is_some_and(|value| value != "false") {
-                return Err(self.error(name, "not served by this version".into()));
-            }
+        let restore = "cluster-reset-restore-path";
+        if self.text(restore).is_some() {
+            return Err(self.error(restore, "not served by this version".into()));
         }
         for (name, value) in &self.0 {
             let asked = value.values != ["false"] && keys::is_served(name).is_none();
@@ -587,7 +589,10 @@ mod tests {
             ("--election-timeout 100ms", "at least 5 times"),
             ("--write-kubeconfig-mode 999", "octal"),
             ("--auth-token jwt,sign-method=none", "'auth-token'"),
-            ("--cluster-reset", "not served by this version"),
+            (
+                "--cluster-reset-restore-path x",
+                "not served by this version",
+            ),
             ("--token-file /nonexistent", "/nonexistent"),
         ] {
             assert!(error(flags).contains(words), "{flags}: {}", error(flags));
