@@ -153,6 +153,29 @@ async fn controllers_go_on_at_another_server_when_theirs_stops_or_dies() {
     ];
     servers.patiently(first, &made, |ended| ended.ok);
     assert_eq!(leader(&etcd).await, Some(first));
+
+    // One that was down while the token was rotated finds the one in force.
+    let member = &servers.cluster.members[first];
+    let rotated = Command::new(skerry_binary().unwrap())
+        .args(["token", "rotate", "--node-ip"])
+        .arg(member.client_address.ip().to_string())
+        .arg("--data-dir")
+        .arg(&member.data_dir)
+        .output()
+        .unwrap();
+    assert!(rotated.status.success(), "{rotated:?}");
+    servers.cluster.members[second].start().unwrap();
+    servers.patiently(second, &["get", "namespace", "late"], |ended| ended.ok);
+    let token = |member: usize| {
+        let member = &servers.cluster.members[member];
+        std::fs::read_to_string(member.data_dir.join("token")).unwrap()
+    };
+    eventually("both files hold it", ON_ETCD_DEADLINE, || {
+        anyhow::ensure!(token(first) == token(second), "not yet");
+        Ok(())
+    })
+    .unwrap();
+    assert!(!token(second).contains("the-token-of-a-test"));
 }
 
 /// How a server that will not serve ends, with these flags besides.

@@ -48,7 +48,25 @@ impl Foreign {
                     tracing::debug!(reason, "cannot ask the datastore who leads");
                 }
             }
-            sleep(LEASE_PAUSE).await;
+            self.pause().await;
+        }
+    }
+
+    /// Until the lease is to be kept again, or nobody leads any more.
+    async fn pause(&self) {
+        let mut applied = self.applied.subscribe();
+        let end = sleep(LEASE_PAUSE);
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => return,
+                _ = applied.changed() => {
+                    let view = self.reader().view();
+                    if view.is_ok_and(|view| matches!(view.get(LEADER), Ok(None))) {
+                        return;
+                    }
+                }
+            }
         }
     }
 

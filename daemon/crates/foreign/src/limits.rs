@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(7);
 /// What a probe, and a connection's set-up, may take.
 pub const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
+/// What an open watch may take to answer: less than a request waits for it.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(4);
 /// Between two probes.
 pub const PROBE_PAUSE: Duration = Duration::from_secs(2);
 /// Before a probe that somebody asks for whose request failed.

@@ -14,13 +14,13 @@ use skerry_proto::etcdserverpb::watch_request::RequestUnion;
 use skerry_proto::mvccpb::Event;
 use skerry_store::{Mirror, StoreError};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Status};
 
 use crate::datastore::Foreign;
 use crate::errors::Broken;
-use crate::limits::{PAGE_BYTES, PAGE_KEYS_MAX, REQUEST_TIME_MAX, RETRY_PAUSE};
+use crate::limits::{ANSWER_TIME_MAX, PAGE_BYTES, PAGE_KEYS_MAX, REQUEST_TIME_MAX, RETRY_PAUSE};
 
 /// All keys that are paths: objects, bootstrap data, who leads.
 const FIRST: &[u8] = b"/";
@@ -78,6 +78,8 @@ impl Foreign {
         let mut watches = self.watches();
         let mut answers = self.asked(watches.watch(request)).await?;
         let mut held = Vec::new();
+        // An answer is waited for since then: at first that the watch is there.
+        let mut asked = Some(Instant::now());
         loop {
             let answer = tokio::select! {
                 answer = answers.message() => answer?,
@@ -85,9 +87,12 @@ impl Foreign {
                 () = self.nudge.notified() => {
                     let progress = pb::WatchProgressRequest {};
                     let _ = requests.try_send(of(RequestUnion::ProgressRequest(progress)));
+                    asked.get_or_insert_with(Instant::now);
                     continue;
                 }
+                () = silence(asked) => return Err(Broken::Watch("its member is silent".into())),
             };
+            asked = None;
             let answer = answer.ok_or_else(|| Broken::Watch("its member is gone".into()))?;
             if answer.compact_revision != 0 {
                 self.lost.store(true, Ordering::Release);
@@ -179,6 +184,14 @@ impl Foreign {
             Ok::<_, StoreError>((changed, mirror.revision()))
         });
         Ok(changed.await??)
+    }
+}
+
+/// Returns once an answer is overdue.
+async fn silence(asked: Option<Instant>) {
+    match asked {
+        Some(at) => sleep_until(at + ANSWER_TIME_MAX).await,
+        None => std::future::pending().await,
     }
 }
 
