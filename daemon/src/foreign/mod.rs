@@ -78,7 +78,7 @@ pub(crate) async fn serve(settings: &Settings, etcd: &ForeignEtcd) -> anyhow::Re
         () = &mut stopping => return Ok(()),
         () = service_manager::keep_starting() => return Ok(()),
     };
-    neighbours::compare(settings, &store)?;
+    neighbours::look(settings, &store)?;
     let me = Candidate {
         name: settings.node_name.clone(),
         address: settings.advertise,
@@ -102,6 +102,7 @@ pub(crate) async fn serve(settings: &Settings, etcd: &ForeignEtcd) -> anyhow::Re
     let outcome = tokio::select! {
         () = stopping => Ok(()),
         broken = &mut following => Err(end(broken)),
+        error = neighbours::watch(settings, &store) => Err(error),
         // The rest goes on for as long as the server runs.
         () = service_manager::feed_watchdog(|| [store.foreign().pulse(); 3]) => Ok(()),
         () = server_token::follow(&supervisor, &settings.data_dir, true) => Ok(()),

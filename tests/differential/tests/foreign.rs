@@ -184,6 +184,50 @@ async fn of_two_servers_on_one_etcd_one_leads_and_the_other_takes_over() {
 }
 
 #[tokio::test]
+async fn where_etcd_has_forgotten_what_comes_next_all_is_read_anew() {
+    let etcd = Cluster::start(Kind::Etcd, 1, &plain()).await.unwrap();
+    let mut other = etcd.client(0).unwrap();
+    for key in ["/registry/gone", "/registry/kept"] {
+        other.kv.put(put(key, "1")).await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = foreign(&etcd, folder.path());
+    let follow = || {
+        let following = Arc::clone(&foreign);
+        tokio::spawn(async move { following.run().await })
+    };
+    let following = follow();
+    tokio::time::timeout(DEADLINE, foreign.ready())
+        .await
+        .unwrap();
+    following.abort();
+    assert!(following.await.is_err());
+
+    let gone = pb::DeleteRangeRequest {
+        key: "/registry/gone".into(),
+        ..pb::DeleteRangeRequest::default()
+    };
+    other.kv.delete_range(gone).await.unwrap();
+    let written = other.kv.put(put("/registry/new", "1")).await.unwrap();
+    let revision = written.into_inner().header.unwrap().revision;
+    let compaction = pb::CompactionRequest {
+        revision,
+        physical: true,
+    };
+    other.kv.compact(compaction).await.unwrap();
+    let following = follow();
+    until("it shows what is there now", || {
+        value(&foreign, "/registry/new").is_some()
+    })
+    .await;
+    assert_eq!(value(&foreign, "/registry/gone"), None);
+    assert_eq!(value(&foreign, "/registry/kept").unwrap(), "1");
+    let written = foreign.propose(Operation::Put(put("/registry/own", "1")));
+    written.await.unwrap();
+    following.abort();
+}
+
+#[tokio::test]
 async fn of_three_members_of_etcd_one_may_die_and_the_next_one_is_asked() {
     let mut etcd = Cluster::start(Kind::Etcd, 3, &plain()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();

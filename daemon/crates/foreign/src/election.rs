@@ -31,8 +31,16 @@ pub struct Candidate {
     pub notes: String,
 }
 
-/// Another server on the same etcd.
-pub type Neighbour = Candidate;
+/// A server on this etcd, as it says itself.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Neighbour {
+    pub name: String,
+    pub address: IpAddr,
+    pub notes: String,
+    /// The revision since which it is there.
+    pub since: i64,
+}
 
 impl Foreign {
     /// Stands for election until it is dropped.
@@ -119,6 +127,7 @@ impl Foreign {
                 name: name.to_owned(),
                 address: address.parse().ok()?,
                 notes: notes.to_owned(),
+                since: kv.create_revision,
             })
         })
         .collect()
@@ -142,13 +151,7 @@ impl Foreign {
             };
             let mut leases = self.leases();
             let granted = self.asked(leases.lease_grant(grant)).await?.id;
-            let put = pb::PutRequest {
-                key: Bytes::from(format!("{SERVERS}{}", me.name)),
-                value: Bytes::from(format!("{}\n{}", me.address, me.notes)),
-                lease: granted,
-                ..pb::PutRequest::default()
-            };
-            self.asked(self.keys().put(put)).await?;
+            self.note(me, granted).await?;
             lease = granted;
             self.lease.store(lease, Ordering::Release);
         }
@@ -159,6 +162,31 @@ impl Foreign {
         let mut ranges = answer.responses.into_iter().filter_map(range_in);
         let held = ranges.any(|range| range.kvs.iter().any(|kv| kv.lease == lease));
         Ok(answer.succeeded || held)
+    }
+
+    /// Notes this server under its lease, unless there is another one of its name.
+    async fn note(&self, me: &Candidate, lease: i64) -> Result<(), Status> {
+        let key = Bytes::from(format!("{SERVERS}{}", me.name));
+        let value = Bytes::from(format!("{}\n{}", me.address, me.notes));
+        let txn = absent_then_put(key.clone(), value.clone(), lease);
+        let answer = self.asked(self.keys().txn(txn)).await?;
+        if answer.succeeded {
+            return Ok(());
+        }
+        let mut held = answer.responses.into_iter().filter_map(range_in);
+        let held = held.find_map(|range| range.kvs.into_iter().next());
+        let address = format!("{}\n", me.address);
+        if held.is_some_and(|kv| !kv.value.starts_with(address.as_bytes())) {
+            return Err(Status::already_exists("another server has this one's name"));
+        }
+        // What this server was before it was started again.
+        let put = pb::PutRequest {
+            key,
+            value,
+            lease,
+            ..pb::PutRequest::default()
+        };
+        self.asked(self.keys().put(put)).await.map(drop)
     }
 
     /// False where the lease has ended.
