@@ -12,7 +12,7 @@ use rcgen::{
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use zeroize::Zeroizing;
 
 use crate::file::{self, NewFile};
@@ -163,6 +163,10 @@ impl LoadedAuthority {
         let (_, parsed) = X509Certificate::from_der(&chain[0]).map_err(unreadable)?;
         if !parsed.is_ca() {
             return Err(Fault::Certificate("not a certificate authority".to_owned()));
+        }
+        if !is_plain(parsed.subject()) {
+            let reason = "its subject has an attribute twice, or two in one place";
+            return Err(Fault::Certificate(reason.to_owned()));
         }
         let key = KeyPair::from_pem(&key_pem)
             .map_err(|error| Fault::Key(format!("not a private key in PKCS#8 PEM: {error}")))?;
@@ -370,6 +374,18 @@ pub(crate) fn make_folders(data_dir: &Path) -> Result<std::path::PathBuf, PkiErr
     file::make_folder(&tls.join("etcd"), true)?;
     file::sync_folder_of(&tls)?;
     Ok(tls)
+}
+
+/// Whether a name is written the same again in the leaves of its authority: rcgen keeps one attribute
+/// of a kind, each in a place of its own. Clients would find no issuer of another name.
+pub(crate) fn is_plain(name: &X509Name<'_>) -> bool {
+    let mut kinds = std::collections::HashSet::new();
+    name.iter().all(|place| {
+        let mut attributes = place.iter();
+        let first = attributes.next();
+        let is_new = first.is_some_and(|first| kinds.insert(first.attr_type().clone()));
+        is_new && attributes.next().is_none()
+    })
 }
 
 /// How many of a file's certificates, at least one, lead from the first to its root.

@@ -165,3 +165,27 @@ fn what_was_given_is_used_and_what_would_end_trust_needs_force() {
     let ends = refused(&given(&["client-ca.crt", "client-ca.key"]), u64::MAX / 2);
     assert!(ends.to_string().contains("expired"), "{ends}");
 }
+
+#[test]
+fn names_that_leaves_would_not_repeat_are_told() {
+    use x509_parser::prelude::{FromDer, X509Name};
+
+    // One place with "O=a", one with "CN=a", and one with both.
+    let (o, cn) = (
+        b"\x30\x08\x06\x03\x55\x04\x0a\x0c\x01a",
+        b"\x30\x08\x06\x03\x55\x04\x03\x0c\x01a",
+    );
+    let place = |attributes: &[&[u8]]| {
+        let content = attributes.concat();
+        [&[0x31, content.len() as u8], content.as_slice()].concat()
+    };
+    let is_plain = |places: &[Vec<u8>]| {
+        let content = places.concat();
+        let der = [&[0x30, content.len() as u8], content.as_slice()].concat();
+        let (_, name) = X509Name::from_der(&der).unwrap();
+        crate::authority::is_plain(&name)
+    };
+    assert!(is_plain(&[place(&[o]), place(&[cn])]));
+    assert!(!is_plain(&[place(&[o]), place(&[o]), place(&[cn])]));
+    assert!(!is_plain(&[place(&[o, cn])]));
+}
