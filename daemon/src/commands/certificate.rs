@@ -137,6 +137,22 @@ fn text(found: &[Inspected], now: u64) -> String {
     text
 }
 
+/// `2027-11-23T10:06:20Z` as `Nov 23, 2027 10:06 UTC`.
+fn day_and_time(rfc3339: &str) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let part = |range: std::ops::Range<usize>| rfc3339.get(range).unwrap_or_default();
+    let month = part(5..7).parse::<usize>().unwrap_or(0).wrapping_sub(1);
+    let month = MONTHS.get(month).unwrap_or(&"");
+    format!(
+        "{month} {}, {} {} UTC",
+        part(8..10),
+        part(0..4),
+        part(11..16)
+    )
+}
+
 fn table(found: &[Inspected], now: u64) -> String {
     let mut lines = vec![
         [
@@ -156,7 +172,7 @@ fn table(found: &[Inspected], now: u64) -> String {
             found.file.clone(),
             found.common_name.clone(),
             found.usages.join(","),
-            end(found),
+            day_and_time(&end(found)),
             format!("{:.0} days", days_left(found.not_after, now)),
             status(found, now).to_owned(),
         ]);
@@ -306,6 +322,10 @@ mod tests {
             "a.crt: certificate a (ClientAuth) is ok, expires at 1970-10-28T00:00:00Z, 200 days left\n\
              b.crt: certificate a (ClientAuth) will expire within 90 days at 1970-05-31T00:00:00Z\n\
              c.crt: certificate a (ClientAuth) expired at 1970-04-01T00:00:00Z\n"
+        );
+        assert_eq!(
+            day_and_time("1970-04-01T12:34:56Z"),
+            "Apr 01, 1970 12:34 UTC"
         );
         let table = table(&found, 100 * 86_400);
         assert!(
