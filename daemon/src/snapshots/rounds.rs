@@ -37,8 +37,7 @@ async fn keep(snapshots: Snapshots, schedule: Schedule) {
             tracing::info!("no snapshot is taken: this member is a learner yet");
             continue;
         }
-        // Said already.
-        let _ = snapshots.save(snapshots.scheduled()).await;
+        snapshots.save_scheduled().await;
     }
 }
 

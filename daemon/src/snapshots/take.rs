@@ -18,7 +18,7 @@ use skerry_kube::{EventNote, Local};
 use skerry_listen::Stop;
 use skerry_pki::Pki;
 use skerry_store::View;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::folder::{Folder, Steady};
 use super::limits::COMPRESSED_PART;
@@ -110,7 +110,7 @@ impl Snapshots {
     }
 
     /// What the schedule asks for.
-    pub(crate) fn scheduled(&self) -> Order {
+    fn scheduled(&self) -> Order {
         let settings = &self.0.settings;
         Order {
             base: settings.name.clone(),
@@ -138,13 +138,31 @@ impl Snapshots {
         self.0.handle.status().role == Role::Learner
     }
 
-    /// Takes a snapshot. Goes on where nobody waits for it any more.
+    /// Takes a snapshot by command.
     pub(crate) async fn save(&self, order: Order) -> anyhow::Result<Taken> {
         let turn = Arc::clone(&self.0.turn).try_acquire_owned();
         let turn = turn.context("snapshot save already in progress")?;
         if self.is_learner() {
             bail!("this member is a learner yet: it may not have all of the state");
         }
+        self.save_in_turn(order, turn).await
+    }
+
+    /// Takes what the schedule asks for, once what is under way is through. Whether it succeeds is
+    /// told where it always is.
+    pub(super) async fn save_scheduled(&self) {
+        let turn = Arc::clone(&self.0.turn).acquire_owned().await;
+        if let Ok(turn) = turn {
+            let _ = self.save_in_turn(self.scheduled(), turn).await;
+        }
+    }
+
+    /// Goes on where nobody waits for it any more.
+    async fn save_in_turn(
+        &self,
+        order: Order,
+        turn: OwnedSemaphorePermit,
+    ) -> anyhow::Result<Taken> {
         let taker = Arc::clone(&self.0);
         let saving = tokio::spawn(async move {
             let view = taker.handle.reader().view()?;
