@@ -132,11 +132,14 @@ fn save(settings: &Settings, own: &Own) -> anyhow::Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let order = json!({
-        "name": own.base()?,
-        "dir": Folder::of(settings).path(),
-        "compress": settings.snapshots.compress,
-    });
+    let mut order = json!({ "name": own.base()? });
+    // What is not asked for is as the server has it, which may have other settings than this.
+    if let Some(dir) = &settings.snapshots.dir {
+        order["dir"] = json!(dir);
+    }
+    if settings.snapshots.compress {
+        order["compress"] = true.into();
+    }
     let client = Client::of(settings)?;
     let path = format!("/v1-skerry/admin/{ROUTE}");
     let taken = runtime.block_on(client.post(&path, &order))?;

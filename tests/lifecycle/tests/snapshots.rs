@@ -236,10 +236,13 @@ async fn the_schedule_is_that_of_k3s_by_the_clock_of_the_server() {
     let then = 2_208_999_600 - now.as_secs();
     std::fs::write(&offset, then.to_string()).unwrap();
     let variable = "SKERRY_TEST_CLOCK_OFFSET_FILE".to_owned();
-    let options = Options {
+    let mut options = Options {
         environment: vec![(variable, offset.display().to_string())],
         ..brisk()
     };
+    // What it is without this flag, which tests are run with otherwise.
+    let on = "--etcd-disable-snapshots=false".to_owned();
+    options.flags.push(on);
     let cluster = Cluster::start(Kind::Skerry, 1, &options).await.unwrap();
     let member = &cluster.members[0];
     eventually("the log says when the next is due", DEADLINE, || {
