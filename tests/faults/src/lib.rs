@@ -18,6 +18,7 @@ pub mod load;
 pub mod nemesis;
 pub mod network;
 pub mod observed;
+pub mod peers;
 pub mod power;
 pub mod quorum;
 pub mod register;

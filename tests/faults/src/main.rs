@@ -12,10 +12,10 @@ use skerry_faults::fleet::{Fleet, Plan};
 use skerry_faults::limits::MEMBERS;
 use skerry_faults::quorum::Loss;
 use skerry_faults::storm::Storm;
-use skerry_faults::{damage, lease, network, power, quorum, slow, space, storm};
+use skerry_faults::{damage, lease, network, peers, power, quorum, slow, space, storm};
 use skerry_tests_harness::Kind;
 
-const USAGE: &str = "usage: skerry-faults storm|quorum|lease|power|damage|space|slow [--peer skerry|etcd] [--seconds N] \
+const USAGE: &str = "usage: skerry-faults storm|quorum|peers|lease|power|damage|space|slow [--peer skerry|etcd] [--seconds N] \
                      [--seed N] [--kills N] [--dir PATH] [--fault NAME] [--stale-reads] \
                      [--default-timeouts]";
 
@@ -108,6 +108,10 @@ async fn main() -> Result<()> {
             quorum::run(&mut fleet, Loss::Paused, 0).await?;
             let leader = fleet.cluster.leader().await?;
             quorum::run(&mut fleet, Loss::Isolated, leader).await?;
+        }
+        "peers" => {
+            network::enter()?;
+            peers::run().await?;
         }
         "lease" => {
             let mut fleet = Fleet::start(&plan(MEMBERS, false)).await?;

@@ -62,6 +62,8 @@ pub enum Weather {
     Calm,
     /// None in the direction of these pairs, from the first to the second.
     Cut(Vec<(usize, usize)>),
+    /// None of these members' own ports (2379, 2380) from the first to the second, nor the answers.
+    PeersCut(Vec<(usize, usize)>),
     /// A quarter of those between members is lost.
     Lossy,
 }
@@ -151,6 +153,16 @@ impl Network {
                     );
                 }
             }
+            Weather::PeersCut(pairs) => {
+                for (from, to) in pairs {
+                    let (from, to) = (port(*from), port(*to));
+                    for end in ["sport", "dport"] {
+                        rules += &format!(
+                            "add rule bridge faults links iifname {from} oifname {to} tcp {end} {{ 2379, 2380 }} drop\n"
+                        );
+                    }
+                }
+            }
             Weather::Lossy => {
                 rules += &format!(
                     "add rule bridge faults links numgen random mod 100 < {LOSS_PERCENT} drop\n"
@@ -163,12 +175,34 @@ impl Network {
     /// All links of one member to its peers, both ways.
     #[must_use]
     pub fn isolation_of(&self, member: usize) -> Weather {
+        Weather::Cut(self.links_of(member))
+    }
+
+    /// As [`Network::isolation_of`], but the port of the Kubernetes API stays open.
+    #[must_use]
+    pub fn peers_cut_off(&self, member: usize) -> Weather {
+        Weather::PeersCut(self.links_of(member))
+    }
+
+    fn links_of(&self, member: usize) -> Vec<(usize, usize)> {
         let others = (0..self.members).filter(|other| *other != member);
-        Weather::Cut(
-            others
-                .flat_map(|other| [(member, other), (other, member)])
-                .collect(),
-        )
+        others
+            .flat_map(|other| [(member, other), (other, member)])
+            .collect()
+    }
+
+    /// Whether one member's host can connect to a port of another's within so many seconds.
+    #[must_use]
+    pub fn connects(&self, from: usize, to: usize, port: u16, seconds: u32) -> bool {
+        let seconds = seconds.to_string();
+        let script = format!("exec 3<>/dev/tcp/{}/{port}", host(to));
+        let space = namespace(from);
+        let timed = [
+            "ip", "netns", "exec", &space, "timeout", &seconds, "bash", "-c", &script,
+        ];
+        let mut command = Command::new(timed[0]);
+        command.args(&timed[1..]).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
     }
 }
 

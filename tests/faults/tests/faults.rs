@@ -23,7 +23,10 @@ fn passes(arguments: &[&str]) {
 /// Whether it passed, and why not; `None`: this machine does not allow it.
 fn run(arguments: &[&str]) -> Option<(bool, String)> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let namespaces = matches!(arguments.first(), Some(&"storm" | &"quorum" | &"space"));
+    let namespaces = matches!(
+        arguments.first(),
+        Some(&"storm" | &"quorum" | &"peers" | &"space")
+    );
     if namespaces && !skerry_faults::network::allowed() {
         println!("skipped: this machine does not allow network namespaces");
         return None;
@@ -48,6 +51,11 @@ fn three_members_lose_nothing_while_killed_paused_and_cut_off() {
 #[test]
 fn a_member_without_quorum_refuses_writes_in_time_serves_old_state_and_resumes() {
     passes(&["quorum"]);
+}
+
+#[test]
+fn a_member_whose_peer_ports_are_cut_is_read_only_with_a_warning_and_comes_back_by_itself() {
+    passes(&["peers"]);
 }
 
 #[test]
