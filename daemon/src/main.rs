@@ -25,6 +25,7 @@ mod logging;
 mod manifests;
 mod member_nodes;
 mod membership;
+mod node_password;
 mod outgoing;
 mod panic_hook;
 mod renewal;

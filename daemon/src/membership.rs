@@ -7,14 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use skerry_consensus::{Handle, Member, Start};
 use skerry_pki::{CaHash, Clock, Pki, Token, TokenFile, TokenFileError};
-use skerry_supervisor::{JoinError, Me, ServerUrl};
+use skerry_supervisor::{JoinError, Me, NodePassword, ServerUrl};
 use tokio::net::TcpListener;
 
 use crate::alone;
 use crate::config::Settings;
 use crate::forming::{self, Heard, Roster};
 use crate::identity::{Identity, Stage};
-use crate::service_manager;
+use crate::{node_password, service_manager};
 
 /// How long a new member waits for the others until it says so, each time.
 const SILENCE_TIME_MAX: Duration = Duration::from_secs(30);
@@ -23,6 +23,8 @@ const SILENCE_TIME_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Membership {
     pub(crate) identity: Identity,
     pub(crate) member: Member,
+    /// What the others know of this node's password.
+    pub(crate) password_hash: String,
     pub(crate) start: Start,
     pub(crate) pki: Arc<Pki>,
     pub(crate) token: Token,
@@ -77,11 +79,13 @@ pub(crate) async fn establish(
     if known.is_none() {
         refuse_leftovers(data_dir)?;
     }
+    let password = node_password::of(data_dir)?;
     let (identity, pki) = match known {
         // Only a new cluster makes authorities; a member has them already.
         Some(identity) => (identity, certificates(settings, clock)?),
-        None => form_or_join(settings, api, given.as_ref(), clock).await?,
+        None => form_or_join(settings, api, given.as_ref(), &password, clock).await?,
     };
+    node_password::keep(data_dir, &password)?;
     let start = match identity.stage {
         Stage::Forming => Start::Form,
         Stage::Joining => Start::Join,
@@ -103,6 +107,7 @@ pub(crate) async fn establish(
     Ok(Membership {
         identity,
         member,
+        password_hash: password.hash(),
         start,
         pki: Arc::new(pki),
         token,
@@ -131,6 +136,7 @@ async fn form_or_join(
     settings: &Settings,
     api: &TcpListener,
     token: Option<&Token>,
+    password: &NodePassword,
     clock: Arc<Clock>,
 ) -> anyhow::Result<(Identity, Pki)> {
     alone::unmark(&settings.data_dir)?;
@@ -155,7 +161,7 @@ async fn form_or_join(
                 }
             }
         }
-        let identity = join(settings, &roster.others, token, &clock).await?;
+        let identity = join(settings, &roster.others, token, password, &clock).await?;
         Ok((identity, certificates(settings, Arc::clone(&clock))?))
     };
     tokio::select! {
@@ -181,6 +187,7 @@ async fn join(
     settings: &Settings,
     servers: &[ServerUrl],
     token: &Token,
+    password: &NodePassword,
     clock: &Arc<Clock>,
 ) -> anyhow::Result<Identity> {
     service_manager::status("joining the cluster");
@@ -189,6 +196,7 @@ async fn join(
         peer_urls: vec![settings.peer_url()],
         client_urls: vec![settings.client_url()],
         cluster_id: None,
+        password: password.clone(),
         critical: settings.critical.values(),
     };
     let joined =

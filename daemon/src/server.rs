@@ -162,6 +162,7 @@ fn start_datastore(settings: &Settings, member: &Membership) -> anyhow::Result<H
         cluster_id: member.identity.cluster_id,
         member_id: member.identity.member_id,
         member: member.member.clone(),
+        password_hash: member.password_hash.clone(),
         db_dir: settings.data_dir.join("db"),
         cache_bytes: cache_bytes(settings),
         quota_bytes: settings.quota_bytes,

@@ -112,6 +112,10 @@ impl Cluster for OnEtcd {
         Err(ProposeError::MemberNotFound)
     }
 
+    fn password_hash(&self, _: u64) -> Result<String, String> {
+        Ok(String::new())
+    }
+
     fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
         let view = self.0.reader().view().map_err(|error| error.to_string())?;
         let found = view

@@ -56,6 +56,8 @@ pub struct Config {
     /// What this member says of itself. The name and the client URLs are published to the cluster
     /// at every start.
     pub member: Member,
+    /// What is published with them: a hash of the password that this node keeps; may be empty.
+    pub password_hash: String,
     /// Holds `log/` and `state.redb`.
     pub db_dir: PathBuf,
     /// Memory for pages of the state.

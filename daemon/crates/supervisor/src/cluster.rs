@@ -47,6 +47,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// Removes a member for good, unless it was heard of lately.
     fn displace_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send;
 
+    /// The hash that a member has told of its node's password; empty where it told none.
+    fn password_hash(&self, id: u64) -> Result<String, String>;
+
     /// The value of a key in this node's store.
     fn get(&self, key: &str) -> Result<Option<Bytes>, String>;
 
@@ -91,6 +94,10 @@ impl<C: Cluster> Cluster for Arc<C> {
 
     fn displace_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send {
         C::displace_member(self, id)
+    }
+
+    fn password_hash(&self, id: u64) -> Result<String, String> {
+        C::password_hash(self, id)
     }
 
     fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
@@ -167,6 +174,7 @@ pub(crate) mod tests {
         pub(crate) add: Result<(), ProposeError>,
         /// This member was heard of lately.
         pub(crate) heard: Option<u64>,
+        pub(crate) password_hashes: BTreeMap<u64, String>,
     }
 
     impl FakeCluster {
@@ -183,6 +191,7 @@ pub(crate) mod tests {
                 hang: false,
                 add: Ok(()),
                 heard: None,
+                password_hashes: BTreeMap::new(),
             })))
         }
 
@@ -246,6 +255,11 @@ pub(crate) mod tests {
             } else {
                 Err(ProposeError::MemberNotFound)
             }
+        }
+
+        fn password_hash(&self, id: u64) -> Result<String, String> {
+            let hashes = &self.0.lock().unwrap().password_hashes;
+            Ok(hashes.get(&id).cloned().unwrap_or_default())
         }
 
         fn get(&self, key: &str) -> Result<Option<Bytes>, String> {

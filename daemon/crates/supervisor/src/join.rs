@@ -25,12 +25,13 @@ use crate::limits::{MESSAGE_CHARACTERS_MAX, RETRY_PAUSE_MAX, RETRY_PAUSE_MIN, SE
 use crate::message::{
     JOIN_PATH, JOIN_VERSION, JoinAnswer, JoinRequest, KnownMember, RefusalAnswer,
 };
+use crate::node_password::NodePassword;
 use crate::refusal::reason;
 use crate::server_url::ServerUrl;
 use crate::values::CriticalValues;
 
 /// The node that wants in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Me {
     /// Its name.
     pub name: String,
@@ -40,6 +41,8 @@ pub struct Me {
     pub client_urls: Vec<String>,
     /// The cluster it was in before, where it knows one: it will join no other.
     pub cluster_id: Option<u64>,
+    /// What it keeps, so that nobody else takes its name.
+    pub password: NodePassword,
     /// Its settings that must be the same on every server.
     pub critical: CriticalValues,
 }
@@ -261,6 +264,7 @@ impl Joiner<'_> {
             peer_urls: self.me.peer_urls.clone(),
             client_urls: self.me.client_urls.clone(),
             cluster_id: self.me.cluster_id,
+            password: Some(self.me.password.shown()),
             critical: self.me.critical.clone(),
         };
         let name = server.to_string();

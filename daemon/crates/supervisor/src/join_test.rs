@@ -111,6 +111,7 @@ fn me() -> Me {
         peer_urls: vec!["https://127.0.0.2:2380".into()],
         client_urls: vec!["https://127.0.0.2:2379".into()],
         cluster_id: None,
+        password: crate::NodePassword::generate().unwrap(),
         critical: crate::CriticalValues::default(),
     }
 }

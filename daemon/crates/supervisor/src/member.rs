@@ -44,6 +44,14 @@ impl Cluster for Handle {
         self.member_remove_silent(id).await.map(drop)
     }
 
+    fn password_hash(&self, id: u64) -> Result<String, String> {
+        let view = self.reader().view().map_err(|error| error.to_string())?;
+        let member = view.member(id).map_err(|error| error.to_string())?;
+        Ok(member
+            .map(|member| member.password_hash)
+            .unwrap_or_default())
+    }
+
     fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
         let view = self.reader().view().map_err(|error| error.to_string())?;
         let found = view

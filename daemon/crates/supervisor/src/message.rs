@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{URL_BYTES_MAX, URLS_MAX};
+use crate::node_password::Shown;
 use crate::refusal::Refusal;
 use crate::values::CriticalValues;
 
@@ -25,6 +26,9 @@ pub(crate) struct JoinRequest {
     /// The cluster that the joiner was in before, where it knows one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cluster_id: Option<u64>,
+    /// What the node keeps, so that nobody takes its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<Shown>,
     /// Settings that must be the same on every server.
     #[serde(default, skip_serializing_if = "CriticalValues::is_empty")]
     pub(crate) critical: CriticalValues,
@@ -119,6 +123,7 @@ pub(crate) mod tests {
             peer_urls: vec!["https://127.0.0.2:2380".into()],
             client_urls: vec!["https://127.0.0.2:2379".into()],
             cluster_id: None,
+            password: None,
             critical: CriticalValues::default(),
         }
     }

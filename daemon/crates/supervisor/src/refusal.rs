@@ -25,6 +25,14 @@ pub(crate) enum Refusal {
          'skerry member remove {id:x}'"
     )]
     DuplicateName { name: String, id: u64, urls: String },
+    /// K3s's wording but for where the password is kept and how a name is given.
+    #[error(
+        "Node password rejected, duplicate hostname or contents of '<data-dir>/node-password' may \
+         not match server node-passwd entry, try a unique node name with the --node-name flag: \
+         '{name}' is member {id:x}; if that member is gone for good, remove it first with \
+         'skerry member remove {id:x}'"
+    )]
+    NodePassword { name: String, id: u64 },
     #[error(
         "a member with these peer URLs exists already: {urls}; if it is gone for good, remove it \
          first with 'skerry member remove'"
@@ -65,6 +73,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Refusal::WrongPassword => StatusCode::UNAUTHORIZED,
+            Refusal::NodePassword { .. } => StatusCode::FORBIDDEN,
             Refusal::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -81,7 +90,9 @@ impl Refusal {
     pub(crate) fn answer(&self) -> RefusalAnswer {
         let (reason, cluster_id) = match self {
             Refusal::WrongPassword => (reason::WRONG_PASSWORD, None),
-            Refusal::DuplicateName { .. } => (reason::DUPLICATE_NAME, None),
+            Refusal::DuplicateName { .. } | Refusal::NodePassword { .. } => {
+                (reason::DUPLICATE_NAME, None)
+            }
             Refusal::PeerUrlInUse { .. } => (reason::PEER_URL_IN_USE, None),
             Refusal::OtherCluster { ours, .. } => (reason::OTHER_CLUSTER, Some(*ours)),
             Refusal::CriticalValue { .. } => (reason::CRITICAL_VALUE, None),

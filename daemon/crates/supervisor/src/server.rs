@@ -430,6 +430,12 @@ impl<C: Cluster> Supervisor<C> {
 
     /// A member that runs keeps its name, whoever else has the cluster's token.
     async fn may_displace(&self, request: &JoinRequest, id: u64) -> Result<(), Refusal> {
+        let told = self.0.cluster.password_hash(id).map_err(Refusal::Failed)?;
+        let password = request.password.as_ref();
+        if password.is_some_and(|password| password.is_another(&told)) {
+            let name = request.name.clone();
+            return Err(Refusal::NodePassword { name, id });
+        }
         if !is_vacant(&request.peer_urls).await {
             let status = self.0.cluster.status();
             let member = status.members.iter().find(|(known, ..)| *known == id);

@@ -49,6 +49,7 @@ impl Place {
             peer_urls,
             client_urls,
             cluster_id: None,
+            password: skerry_supervisor::NodePassword::generate().unwrap(),
             critical: skerry_supervisor::CriticalValues::default(),
         }
     }
@@ -174,6 +175,7 @@ fn start(place: &Place, pki: &Pki, cluster_id: u64, member_id: u64, start: Start
         heartbeat: Duration::from_millis(100),
         election: Duration::from_millis(1_000),
         learner_stall: Config::LEARNER_STALL_DEFAULT,
+        password_hash: String::new(),
         peer_hints: Vec::new(),
         peer_address: place.peer,
         peer_server_tls,

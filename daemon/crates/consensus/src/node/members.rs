@@ -12,7 +12,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::raft::ClientWriteResponse;
 use openraft::{ChangeMembers, Instant as _};
-use skerry_proto::command::{MemberIdAllocate, command::Operation};
+use skerry_proto::command::{MemberAttributes, MemberIdAllocate, command::Operation};
 use skerry_store::Reply;
 use tokio::time::Instant;
 
@@ -29,8 +29,8 @@ const RETRY: Duration = Duration::from_millis(20);
 /// A learner may be promoted when it has this part of the leader's log, as in etcd.
 const READY_PERCENT: u64 = 90;
 
-/// Name and client URLs of members, as they published them.
-pub(crate) type Attributes = BTreeMap<u64, (String, Vec<String>)>;
+/// What members published of themselves.
+pub(crate) type Attributes = BTreeMap<u64, MemberAttributes>;
 
 /// Where each member is reached.
 pub(crate) fn peer_urls(membership: &Membership) -> BTreeMap<u64, Vec<String>> {
@@ -58,9 +58,9 @@ fn list_of(membership: &Membership, attributes: &Attributes) -> Vec<(u64, Member
     };
     let one = |(id, peer): (&u64, &Peer)| {
         let mut member = peer.member.clone();
-        if let Some((name, client_urls)) = attributes.get(id) {
-            member.name.clone_from(name);
-            member.client_urls.clone_from(client_urls);
+        if let Some(published) = attributes.get(id) {
+            member.name.clone_from(&published.name);
+            member.client_urls.clone_from(&published.client_urls);
         }
         (*id, member, !votes(id))
     };
@@ -71,10 +71,7 @@ fn list_of(membership: &Membership, attributes: &Attributes) -> Vec<(u64, Member
 pub(crate) fn read_attributes(reader: &skerry_store::Reader) -> Attributes {
     let members = reader.view().and_then(|view| view.members());
     match members {
-        Ok(members) => members
-            .into_iter()
-            .map(|one| (one.id, (one.name, one.client_urls)))
-            .collect(),
+        Ok(members) => members.into_iter().map(|one| (one.id, one)).collect(),
         Err(error) => {
             tracing::error!(%error, "cannot read the names of the members");
             Attributes::default()

@@ -271,6 +271,7 @@ async fn begin(setup: Setup) -> Result<Rc<Node>, StartError> {
     spawn(Box::pin(publish::run(
         Rc::clone(&node),
         config.member.clone(),
+        config.password_hash.clone(),
     )));
     spawn(Box::pin(serve_handles(Rc::clone(&node), requests)));
     spawn(Box::pin(beat(Rc::clone(&node))));

@@ -19,7 +19,13 @@ const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// Keeps what the members published at hand, and sees to it that this member is among them.
-pub(crate) async fn run(node: Rc<Node>, member: Member) {
+pub(crate) async fn run(node: Rc<Node>, member: Member, password_hash: String) {
+    let own = MemberAttributes {
+        id: node.view.member_id,
+        name: member.name.clone(),
+        client_urls: member.client_urls.clone(),
+        password_hash,
+    };
     let mut settled = false;
     let mut pause = RETRY;
     loop {
@@ -27,12 +33,8 @@ pub(crate) async fn run(node: Rc<Node>, member: Member) {
         let members_changed = node.members_changed.notified();
         *node.attributes.borrow_mut() = members::read_attributes(&node.shared.reader);
         node.attributes_read.notify_waiters();
-        if must_publish(&node, &member) {
-            let operation = Operation::MemberAttributes(MemberAttributes {
-                id: node.view.member_id,
-                name: member.name.clone(),
-                client_urls: member.client_urls.clone(),
-            });
+        if must_publish(&node, &own) {
+            let operation = Operation::MemberAttributes(own.clone());
             if let Err(error) = node.shared.propose_internally(operation).await {
                 tracing::debug!(%error, "cannot publish this member's name");
                 tokio::time::sleep(RETRY).await;
@@ -83,11 +85,7 @@ fn is_known(node: &Node) -> bool {
     known.is_some()
 }
 
-fn must_publish(node: &Node, member: &Member) -> bool {
-    let id = node.view.member_id;
-    let published = node.attributes.borrow();
-    let same = published
-        .get(&id)
-        .is_some_and(|(name, urls)| *name == member.name && *urls == member.client_urls);
+fn must_publish(node: &Node, own: &MemberAttributes) -> bool {
+    let same = node.attributes.borrow().get(&own.id) == Some(own);
     is_known(node) && !same && node.view.leader().is_some()
 }

@@ -149,6 +149,7 @@ impl Cluster {
             heartbeat: HEARTBEAT,
             election: ELECTION,
             learner_stall: Config::LEARNER_STALL_DEFAULT,
+            password_hash: String::new(),
             peer_hints: Vec::new(),
             peer_address,
             peer_server_tls: self.authority.server(),

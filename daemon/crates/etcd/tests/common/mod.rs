@@ -154,6 +154,7 @@ fn start(dir: &Path, quota_bytes: u64, how: Start) -> Handle {
         heartbeat: ELECTION / 10,
         election: ELECTION,
         learner_stall: Config::LEARNER_STALL_DEFAULT,
+        password_hash: String::new(),
         peer_hints: Vec::new(),
         peer_address: "127.0.0.1:0".parse().unwrap(),
         peer_server_tls: authority.server(),

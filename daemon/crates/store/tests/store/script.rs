@@ -119,6 +119,7 @@ impl Script {
                 id: self.below(9),
                 name: format!("node-{}", self.below(3)),
                 client_urls: vec!["https://127.0.0.1:2379".into()],
+                password_hash: format!("hash-{}", self.below(2)),
             }),
         }
     }
