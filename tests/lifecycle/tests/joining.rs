@@ -316,6 +316,52 @@ async fn a_member_that_lost_its_disk_comes_back_under_its_name_by_itself() {
 }
 
 #[tokio::test]
+async fn whoever_kept_the_password_of_another_node_does_not_take_a_members_place() {
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    let member = &mut cluster.members[1];
+    member.kill().unwrap();
+    let path = member.data_dir.join("node-password");
+    let own = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_dir_all(&member.data_dir).unwrap();
+    std::fs::create_dir(&member.data_dir).unwrap();
+    std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+    last_words(member).unwrap().refused(&[
+        "Node password rejected, duplicate hostname",
+        "'m2' is member ",
+        "skerry member remove ",
+    ]);
+    assert!(!member.data_dir.join("tls").exists());
+
+    // The box whose the name is has lost all but that.
+    std::fs::write(&path, own).unwrap();
+    cluster.restart(1).await.unwrap();
+    cluster.wait_voters(3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_member_without_which_there_is_no_quorum_is_not_removed_and_the_command_says_why() {
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    // Whoever leads then has never heard of the third one.
+    for member in &mut cluster.members {
+        member.kill().unwrap();
+    }
+    for index in [0, 1] {
+        cluster.members[index].start().unwrap();
+    }
+    for index in [0, 1] {
+        cluster.wait_ready(index).await.unwrap();
+    }
+    member_command(&cluster, &["remove", "m2"]).refused(&[
+        "unhealthy cluster",
+        "without 'm2'",
+        "would be no majority",
+    ]);
+    member_command(&cluster, &["remove", "m3"]).succeeded();
+    member_command(&cluster, &["remove", "m2"]).succeeded();
+    member_command(&cluster, &["remove", "m1"]).refused(&["'m1' is the last member that votes"]);
+}
+
+#[tokio::test]
 async fn a_member_that_runs_is_never_displaced_by_one_that_takes_its_name_and_address() {
     let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
     let list = member_command(&cluster, &["list"]);

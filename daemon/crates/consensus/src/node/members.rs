@@ -121,7 +121,7 @@ async fn change_alone(
             if matches!(change, MemberChange::RemoveSilent(_)) && may_live(node, &metrics, id) {
                 return Err(Refusal::MemberHeard);
             }
-            may_remove(node, &metrics, id)?;
+            settled(node, deadline, |metrics| may_remove(node, metrics, id)).await?;
             if id == node.view.member_id && transfer::run(node, None).await.is_ok() {
                 // Whoever leads now is asked, and nobody waits for an election.
                 return Err(Refusal::NotLeader);
@@ -222,11 +222,29 @@ fn may_remove(node: &Node, metrics: &Metrics, id: u64) -> Result<(), Refusal> {
     if started_voters(node, membership, Some(id)) < quorum(left) {
         return Err(Refusal::NotEnoughStartedMembers);
     }
-    let active = active_voters(node, metrics);
-    if is_active(node, metrics, id) && active.saturating_sub(1) < quorum(left) {
+    let others = voters.iter().filter(|voter| **voter != id);
+    let active = others.filter(|voter| is_active(node, metrics, **voter));
+    if may_live(node, metrics, id) && active.count() < quorum(left) {
         return Err(Refusal::Unhealthy);
     }
     Ok(())
+}
+
+/// A leader that is new is given the time to hear of the others before it finds too few of them.
+async fn settled(
+    node: &Node,
+    deadline: Instant,
+    check: impl Fn(&Metrics) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    loop {
+        let metrics = node.raft.metrics().borrow_watched().clone();
+        match check(&metrics) {
+            Err(Refusal::Unhealthy) if is_new(node) && Instant::now() + RETRY < deadline => {
+                tokio::time::sleep(RETRY).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 fn may_promote(node: &Node, metrics: &Metrics, id: u64) -> Result<(), Refusal> {
@@ -274,9 +292,12 @@ fn active_voters(node: &Node, metrics: &Metrics) -> usize {
 
 /// Whether a member may be alive: a leader that is new has not had the time to hear of anybody.
 fn may_live(node: &Node, metrics: &Metrics, id: u64) -> bool {
+    is_new(node) || is_active(node, metrics, id)
+}
+
+fn is_new(node: &Node) -> bool {
     let elected = node.view.elected_at();
-    let is_new = elected.is_none_or(|at| at.elapsed() < node.timing.election);
-    is_new || is_active(node, metrics, id)
+    elected.is_none_or(|at| at.elapsed() < node.timing.election)
 }
 
 /// Whether the leader has heard of a member within an election timeout.
