@@ -362,6 +362,49 @@ async fn what_does_not_fit_custom_kinds_and_parameters_is_told_in_the_status() {
 }
 
 #[tokio::test]
+async fn what_policies_and_conditions_come_to_is_counted_under_upstreams_names() {
+    let judged = Judged::start().await;
+    judged.make(&policy(
+        VALIDATING,
+        "counted",
+        &json!({
+            "matchConditions": [{"name": "c", "expression": "object.metadata.name != 'exempt'"}],
+            "validations": [{"expression": "object.metadata.name != 'no'"}],
+        }),
+    ));
+    let actions = json!({"validationActions": ["Deny"]});
+    judged.make(&binding(VALIDATING, "counted", &actions));
+    judged.refused("no", &[]);
+    judged.make(&policy(
+        MUTATING,
+        "changes",
+        &json!({
+            "reinvocationPolicy": "Never", "failurePolicy": "Fail",
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {
+                "expression": "Object{metadata: Object.metadata{labels: {'a': 'b'}}}",
+            }}],
+        }),
+    ));
+    judged.make(&binding(MUTATING, "changes", &json!({})));
+    judged.passes("yes", &[], |_, object| {
+        object["metadata"]["labels"]["a"] == "b"
+    });
+    let metrics = judged.0.ok(&["get", "--raw", "/metrics"]);
+    for row in [
+        r#"apiserver_validating_admission_policy_check_total{enforcement_action="deny",error_type="invalid_error",policy="counted",policy_binding="counted-binding"} "#,
+        r#"apiserver_validating_admission_policy_check_duration_seconds_count{enforcement_action="deny",error_type="invalid_error",policy="counted",policy_binding="counted-binding"} "#,
+        r#"apiserver_mutating_admission_policy_check_total{error_type="no_error",policy="changes",policy_binding="changes-binding"} "#,
+        r#"apiserver_admission_match_condition_evaluation_seconds_count{kind="policy",name="counted",operation="CREATE",type="validate"} "#,
+        r#"apiserver_admission_step_admission_duration_seconds_count{operation="CREATE",rejected="true",type="validate"} "#,
+        r#"apiserver_admission_controller_admission_duration_seconds_count{name="MutatingAdmissionPolicy",operation="CREATE",rejected="false",type="admit"} "#,
+    ] {
+        let mut rows = metrics.lines().filter_map(|line| line.strip_prefix(row));
+        let count: u64 = rows.next().unwrap_or_default().parse().unwrap_or_default();
+        assert!(count > 0, "{row}\n{metrics}");
+    }
+}
+
+#[tokio::test]
 async fn mutating_policies_apply_configurations_and_patches() {
     let judged = Judged::start().await;
     judged.make(&policy(

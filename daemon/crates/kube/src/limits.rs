@@ -38,6 +38,10 @@ pub const CALL_ANNOTATIONS_BYTES_MAX: usize = 64 << 10;
 /// Webhooks that metrics tell apart, each with what it was asked about and what came of it.
 pub const WEBHOOK_METRIC_ROWS_MAX: usize = 512;
 
+/// Rows of each metric of admission: policies, webhooks and conditions that it tells apart, with
+/// what they were asked about and what came of it.
+pub const ADMISSION_METRIC_ROWS_MAX: usize = 512;
+
 /// Roles that a first start writes at once: one durable write of the log holds many.
 pub const FIRST_WRITES_MAX: usize = 64;
 

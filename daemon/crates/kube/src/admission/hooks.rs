@@ -170,6 +170,10 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// The two points, as metrics have them.
+const ADMIT: &str = "admit";
+const VALIDATE: &str = "validate";
+
 /// What is known from one round to the next.
 #[derive(Default)]
 struct Turns {
@@ -184,6 +188,13 @@ impl Engine {
         asked: &Asked<'_>,
         object: &mut Value,
     ) -> Result<bool, ApiError> {
+        let began = Instant::now();
+        let done = self.changed_new(asked, object).await;
+        self.observe_step(ADMIT, asked, done.is_err(), began);
+        done
+    }
+
+    async fn changed_new(&self, asked: &Asked<'_>, object: &mut Value) -> Result<bool, ApiError> {
         self.admit_new(asked.call, object).await?;
         let mut rounds = Turns::default();
         let mut changed = false;
@@ -204,6 +215,13 @@ impl Engine {
         asked: &Asked<'_>,
         next: &mut Value,
     ) -> Result<bool, ApiError> {
+        let began = Instant::now();
+        let done = self.changed_next(asked, next).await;
+        self.observe_step(ADMIT, asked, done.is_err(), began);
+        done
+    }
+
+    async fn changed_next(&self, asked: &Asked<'_>, next: &mut Value) -> Result<bool, ApiError> {
         let old = asked.old.unwrap_or(&Value::Null);
         self.admit_changed(asked.call, next, old)?;
         let mut rounds = Turns::default();
@@ -232,6 +250,17 @@ impl Engine {
     pub(crate) async fn change_passing(
         &self,
         asked: &Asked<'_>,
+        object: Option<&mut Value>,
+    ) -> Result<(), ApiError> {
+        let began = Instant::now();
+        let done = self.changed_passing(asked, object).await;
+        self.observe_step(ADMIT, asked, done.is_err(), began);
+        done
+    }
+
+    async fn changed_passing(
+        &self,
+        asked: &Asked<'_>,
         mut object: Option<&mut Value>,
     ) -> Result<(), ApiError> {
         let mut rounds = Turns::default();
@@ -255,10 +284,17 @@ impl Engine {
     ) -> Result<bool, ApiError> {
         let (policies, webhooks) = (&mut rounds.policies, &mut rounds.webhooks);
         let mut object = object;
-        let changed = self
-            .mutating_policies(asked, object.as_deref_mut(), policies)
-            .await?;
-        Ok(self.mutating_webhooks(asked, object, webhooks).await? || changed)
+        let began = Instant::now();
+        let changed = self.mutating_policies(asked, object.as_deref_mut(), policies);
+        let changed = changed.await;
+        let name = "MutatingAdmissionPolicy";
+        self.observe_controller(name, ADMIT, asked, changed.is_err(), began);
+        let changed = changed?;
+        let began = Instant::now();
+        let done = self.mutating_webhooks(asked, object, webhooks).await;
+        let name = "MutatingAdmissionWebhook";
+        self.observe_controller(name, ADMIT, asked, done.is_err(), began);
+        Ok(done? || changed)
     }
 
     /// The second point.
@@ -267,8 +303,45 @@ impl Engine {
         asked: &Asked<'_>,
         object: Option<&Value>,
     ) -> Result<(), ApiError> {
-        self.validating_policies(asked, object).await?;
-        self.validating_webhooks(asked, object).await
+        let began = Instant::now();
+        let done = self.validating_policies(asked, object).await;
+        let name = "ValidatingAdmissionPolicy";
+        self.observe_controller(name, VALIDATE, asked, done.is_err(), began);
+        let done = match done {
+            Ok(()) => {
+                let began = Instant::now();
+                let done = self.validating_webhooks(asked, object).await;
+                let name = "ValidatingAdmissionWebhook";
+                self.observe_controller(name, VALIDATE, asked, done.is_err(), began);
+                done
+            }
+            refused => refused,
+        };
+        self.observe_step(VALIDATE, asked, done.is_err(), began);
+        done
+    }
+
+    fn observe_step(
+        &self,
+        step: &'static str,
+        asked: &Asked<'_>,
+        is_rejected: bool,
+        began: Instant,
+    ) {
+        let metrics = &self.metrics.admission;
+        metrics.step(step, asked.operation.word(), is_rejected, began.elapsed());
+    }
+
+    fn observe_controller(
+        &self,
+        name: &'static str,
+        step: &'static str,
+        asked: &Asked<'_>,
+        is_rejected: bool,
+        began: Instant,
+    ) {
+        let (metrics, operation) = (&self.metrics.admission, asked.operation.word());
+        metrics.controller(name, step, operation, is_rejected, began.elapsed());
     }
 }
 

@@ -40,8 +40,8 @@ impl Condition {
     }
 }
 
-/// Evaluates conditions one after the other.
-pub(crate) fn meets(conditions: &[Condition], facts: &Facts<'_>) -> Met {
+/// Evaluates conditions one after the other; and how many of those that were looked at have no value.
+pub(crate) fn meets(conditions: &[Condition], facts: &Facts<'_>) -> (Met, usize) {
     let mut left = MATCH_CONDITIONS_COST_MAX;
     let mut wrong = Vec::new();
     for condition in conditions {
@@ -57,12 +57,12 @@ pub(crate) fn meets(conditions: &[Condition], facts: &Facts<'_>) -> Met {
         let value = program.eval(&told, &mut budget);
         let Some(rest) = left.checked_sub(budget.spent()) else {
             let why = "validation failed due to running out of cost budget, no further validation rules will be run";
-            return Met::Unknown(why.to_owned());
+            return (Met::Unknown(why.to_owned()), 0);
         };
         left = rest;
         match value {
             Ok(Value::Bool(true)) => {}
-            Ok(Value::Bool(false)) => return Met::No,
+            Ok(Value::Bool(false)) => return (Met::No, wrong.len()),
             Ok(other) => wrong.push(format!(
                 "expression '{}' resulted in error: no such overload: {}",
                 condition.expression,
@@ -74,11 +74,12 @@ pub(crate) fn meets(conditions: &[Condition], facts: &Facts<'_>) -> Met {
             )),
         }
     }
-    match wrong.as_slice() {
+    let met = match wrong.as_slice() {
         [] => Met::Yes,
         [one] => Met::Unknown(one.clone()),
         all => Met::Unknown(format!("[{}]", all.join(", "))),
-    }
+    };
+    (met, wrong.len())
 }
 
 #[cfg(test)]
@@ -102,7 +103,7 @@ mod tests {
             request,
             || json!({"metadata": {"name": "n"}}),
         );
-        meets(&conditions, &facts)
+        meets(&conditions, &facts).0
     }
 
     #[test]

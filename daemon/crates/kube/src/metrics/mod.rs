@@ -3,6 +3,7 @@
 //! Counting a request is one look into a table. Everything else is asked when somebody reads.
 //! Invariant: nothing that clients send makes another row: tables have rows for what there is.
 
+mod admission;
 mod measured;
 mod objects;
 mod read;
@@ -12,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use skerry_metrics::{Counter, Gauge};
 
+pub(crate) use admission::{AdmissionMetrics, Conditions};
 pub(crate) use measured::{Measure, Measured};
 pub(crate) use read::{MEDIA_TYPE, Reading, slis};
 pub(crate) use requests::{EventCounter, Seen};
@@ -33,6 +35,7 @@ pub(crate) struct Metrics {
     users: [Counter; USERS.len()],
     /// Audit events that were written.
     pub(crate) audit_events: Counter,
+    pub(crate) admission: AdmissionMetrics,
     pub(crate) webhooks: Observations,
 }
 

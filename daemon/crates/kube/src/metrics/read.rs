@@ -143,6 +143,7 @@ impl Reading {
         let mut text = Text::default();
         build(&mut text);
         metrics.gauges(&mut text);
+        metrics.admission.write(&mut text);
         metrics.webhooks.write(&mut text);
         let counts = metrics.objects.counts(engine).await;
         let mut family = text.labelled(

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use skerry_cel::limits::RUNTIME_COST_MAX;
@@ -14,7 +15,7 @@ use super::definition::{Binding, Mutation, Policy};
 use super::inputs::Inputs;
 use super::made;
 use super::store::{Hook, Phase};
-use super::validate::conditions_hold;
+use super::validate::{Measured, conditions_hold};
 use crate::admission::{Asked, Operation, Shown, Versions};
 use crate::engine::Engine;
 use crate::error::ApiError;
@@ -222,7 +223,11 @@ impl Engine {
             Ok(shown) => {
                 let namespace = super::namespace_of(asked);
                 let view = self.view_of(asked, resource, &shown, Some(object), namespace)?;
-                conditions_hold(policy, view.seen(), &invocation.params)
+                let measured = Measured {
+                    metrics: &self.metrics.admission,
+                    operation: asked.operation.word(),
+                };
+                conditions_hold(policy, view.seen(), &invocation.params, measured)
                     .map_err(|why| fault(policy, Some(binding), &why))
             }
             Err(why) => Err(fault(
@@ -247,6 +252,7 @@ impl Engine {
         }
         let mut changed = false;
         for mutation in &policy.mutations {
+            let began = Instant::now();
             let shown = self.shown_to_policy(asked, resource, Some(object), turn.versions);
             let next = match shown.await {
                 Ok(shown) => {
@@ -255,6 +261,9 @@ impl Engine {
                 }
                 Err(why) => Err(why),
             };
+            let fault_told = next.as_ref().err().map(String::as_str);
+            let metrics = &self.metrics.admission;
+            metrics.mutated(&policy.name, &binding.name, fault_told, began.elapsed());
             match next {
                 Ok(next) if next == *object => {}
                 Ok(next) => {

@@ -4,6 +4,7 @@
 //! is told.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use skerry_cel::Value as Cel;
@@ -16,6 +17,7 @@ use crate::admission::{Asked, Versions};
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::limits::{POLICY_ANNOTATION_BYTES_MAX, POLICY_FAILURES_MAX};
+use crate::metrics::{AdmissionMetrics, Conditions};
 
 /// One thing that a policy refuses.
 struct Denied {
@@ -25,6 +27,9 @@ struct Denied {
     index: usize,
     /// Whether the binding's actions decide what becomes of it.
     is_judgement: bool,
+    /// It has no value, and nobody minds.
+    is_ignored: bool,
+    took: Duration,
 }
 
 impl Denied {
@@ -34,8 +39,17 @@ impl Denied {
             reason: String::new(),
             index: 0,
             is_judgement: true,
+            is_ignored: false,
+            took: Duration::ZERO,
         }
     }
+}
+
+/// Where it is noted how long something took, of a request to do what.
+#[derive(Clone, Copy)]
+pub(super) struct Measured<'m> {
+    pub(super) metrics: &'m AdmissionMetrics,
+    pub(super) operation: &'static str,
 }
 
 /// What all policies have come to.
@@ -180,16 +194,20 @@ impl Engine {
             };
             let view = self.view_of(asked, &resource, &shown, object, namespace)?;
             for params in &params {
-                let (denied, said) = judge(policy, view.seen(), params);
+                let measured = Measured {
+                    metrics: &self.metrics.admission,
+                    operation: asked.operation.word(),
+                };
+                let (denied, said) = judge(policy, view.seen(), params, measured);
                 for (key, text) in said {
                     let texts = annotations.entry(key).or_default();
                     if !texts.contains(&text) {
                         texts.push(text);
                     }
                 }
-                denied
-                    .iter()
-                    .for_each(|one| act(policy, binding, one, asked, outcome));
+                for one in &denied {
+                    act(policy, binding, one, asked, outcome, measured.metrics);
+                }
             }
         }
         for (key, texts) in annotations {
@@ -201,14 +219,34 @@ impl Engine {
 }
 
 /// Does what a binding wants done where a policy refuses something.
-fn act(policy: &Policy, binding: &Binding, one: &Denied, asked: &Asked<'_>, outcome: &mut Outcome) {
+fn act(
+    policy: &Policy,
+    binding: &Binding,
+    one: &Denied,
+    asked: &Asked<'_>,
+    outcome: &mut Outcome,
+    metrics: &AdmissionMetrics,
+) {
     let Denied {
         message, reason, ..
     } = one;
+    let observe = |action: &'static str| {
+        metrics.validated(&policy.name, &binding.name, action, message, one.took);
+    };
+    if one.is_ignored {
+        return observe("allow");
+    }
     if !one.is_judgement {
+        observe("deny");
         return outcome.deny(policy, Some(binding), message, reason);
     }
     for action in &binding.actions {
+        match action.as_str() {
+            "Deny" => observe("deny"),
+            "Audit" => observe("audit"),
+            "Warn" => observe("warn"),
+            _ => {}
+        }
         match action.as_str() {
             "Deny" => outcome.deny(policy, Some(binding), message, reason),
             "Audit" => outcome.failures.push(json!({
@@ -235,7 +273,22 @@ pub(super) fn conditions_hold<'a>(
     policy: &'a Policy,
     seen: Seen<'a>,
     params: &'a Value,
+    measured: Measured<'_>,
 ) -> Result<bool, String> {
+    if policy.conditions.is_empty() {
+        return Ok(true);
+    }
+    let began = Instant::now();
+    let observe = |errors: usize| {
+        let about = Conditions {
+            name: &policy.name,
+            kind: "policy",
+            operation: measured.operation,
+            // Of mutating ones too, as upstream.
+            step: "validate",
+        };
+        measured.metrics.conditions(about, errors, began.elapsed());
+    };
     let inputs = Inputs::new(
         Seen {
             namespace: &Value::Null,
@@ -248,14 +301,21 @@ pub(super) fn conditions_hold<'a>(
     for (_, expression) in &policy.conditions {
         match inputs.evaluate(expression, &mut left) {
             Err(spent) => {
-                faults = vec![spent.to_owned()];
-                break;
+                observe(0);
+                return match policy.fails_open {
+                    true => Ok(false),
+                    false => Err(spent.to_owned()),
+                };
             }
             Ok(Err(fault)) => faults.push(fault),
-            Ok(Ok(Cel::Bool(false))) => return Ok(false),
+            Ok(Ok(Cel::Bool(false))) => {
+                observe(faults.len());
+                return Ok(false);
+            }
             Ok(Ok(_)) => {}
         }
     }
+    observe(faults.len());
     match (faults.as_slice(), policy.fails_open) {
         ([], _) => Ok(true),
         (_, true) => Ok(false),
@@ -271,12 +331,15 @@ fn judge<'p: 'a, 'a>(
     policy: &'p Policy,
     seen: Seen<'a>,
     params: &'a Value,
+    measured: Measured<'_>,
 ) -> (Vec<Denied>, Said<'p>) {
-    let failed = |message: String| match policy.fails_open {
-        true => Vec::new(),
-        false => vec![Denied::failure(message)],
+    let failed = |message: String| {
+        vec![Denied {
+            is_ignored: policy.fails_open,
+            ..Denied::failure(message)
+        }]
     };
-    match conditions_hold(policy, seen, params) {
+    match conditions_hold(policy, seen, params, measured) {
         Err(fault) => return (failed(fault), Vec::new()),
         Ok(false) => return (Vec::new(), Vec::new()),
         Ok(true) => {}
@@ -285,14 +348,19 @@ fn judge<'p: 'a, 'a>(
     let mut left = RUNTIME_COST_MAX;
     let mut outcomes = Vec::new();
     for validation in &policy.validations {
+        let began = Instant::now();
         match inputs.evaluate(&validation.expression, &mut left) {
             Err(spent) => return (failed(spent.to_owned()), Vec::new()),
-            Ok(outcome) => outcomes.push(outcome.map(|value| matches!(value, Cel::Bool(true)))),
+            Ok(outcome) => {
+                let outcome = outcome.map(|value| matches!(value, Cel::Bool(true)));
+                outcomes.push((outcome, began.elapsed()));
+            }
         }
     }
     let messages = messages(policy, &inputs, left);
     let mut denied = Vec::new();
-    for (index, (validation, outcome)) in policy.validations.iter().zip(outcomes).enumerate() {
+    let judged = policy.validations.iter().zip(outcomes).enumerate();
+    for (index, (validation, (outcome, took))) in judged {
         let fault = match (outcome, &messages) {
             (Err(fault), _) => fault,
             (Ok(_), Err(spent)) => format!("failed messageExpression: {spent}"),
@@ -305,20 +373,20 @@ fn judge<'p: 'a, 'a>(
                     message => message.to_owned(),
                 };
                 denied.push(Denied {
-                    message,
                     reason: validation.reason.clone(),
                     index,
-                    is_judgement: true,
+                    took,
+                    ..Denied::failure(message)
                 });
                 continue;
             }
         };
-        if !policy.fails_open {
-            denied.push(Denied {
-                index,
-                ..Denied::failure(fault)
-            });
-        }
+        denied.push(Denied {
+            index,
+            is_ignored: policy.fails_open,
+            took,
+            ..Denied::failure(fault)
+        });
     }
     let mut said = Vec::new();
     let inputs = Inputs::new(seen, params, &policy.variables);

@@ -3,19 +3,22 @@
 //! Invariant: a condition that has no value refuses the request, or leaves the webhook out, as
 //! `failurePolicy` says.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 use skerry_kinds::FieldError;
 use skerry_rbac::review::user_info;
 
 use super::ask::{kind_of, named};
 use super::configurations::configures_webhooks;
-use super::hook::Hook;
+use super::hook::{Hook, Phase};
 use super::matching::Invocation;
 use crate::admission::Asked;
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::expressions::{Condition, Facts, Met, asking, meets};
+use crate::metrics::Conditions;
 use crate::policies::Asker;
 use crate::{kind, registry};
 
@@ -23,7 +26,7 @@ impl Engine {
     /// Whether all conditions of a webhook hold.
     pub(super) fn meets_conditions(
         &self,
-        hook: &Hook,
+        (hook, phase): (&Hook, Phase),
         asked: &Asked<'_>,
         invocation: &Invocation,
         object: Option<&Value>,
@@ -40,13 +43,25 @@ impl Engine {
             || Value::Null,
         );
         facts.asker = Some(&asker);
-        match meets(&hook.conditions, &facts) {
+        let began = Instant::now();
+        let (met, errors) = meets(&hook.conditions, &facts);
+        let measured = Conditions {
+            name: &hook.name,
+            kind: "webhook",
+            operation: asked.operation.word(),
+            step: phase.word(),
+        };
+        let metrics = &self.metrics.admission;
+        metrics.conditions(measured, errors, began.elapsed());
+        match met {
             Met::Yes => Ok(true),
-            Met::No => Ok(false),
-            Met::Unknown(_) if hook.fails_open => Ok(false),
-            Met::Unknown(why) => {
+            Met::Unknown(why) if !hook.fails_open => {
                 let about = registry::about(&asked.call.resource, asked.name);
                 Err(ApiError::forbidden(about, &why).by_others())
+            }
+            Met::No | Met::Unknown(_) => {
+                metrics.excluded(measured);
+                Ok(false)
             }
         }
     }

@@ -19,6 +19,16 @@ pub(crate) enum Phase {
     Validating,
 }
 
+impl Phase {
+    /// As metrics have it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Phase::Mutating => "admit",
+            Phase::Validating => "validating",
+        }
+    }
+}
+
 /// The reviews that a webhook understands, as far as anybody speaks them here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReviewVersion {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use skerry_selector::labels::Selector;
 
-use super::hook::{Hook, Subject};
+use super::hook::{Hook, Phase, Subject};
 use crate::admission::{Asked, Shown, Versions};
 use crate::engine::Engine;
 use crate::error::{About, ApiError};
@@ -25,7 +25,7 @@ impl Engine {
     /// How a webhook wants to be asked, if it does.
     pub(super) async fn invocation(
         &self,
-        hook: &Hook,
+        (hook, phase): (&Hook, Phase),
         asked: &Asked<'_>,
         object: Option<&Value>,
         versions: &mut Versions,
@@ -45,7 +45,7 @@ impl Engine {
         by_object?;
         let shown = self.shown_as(asked, &resource, object, versions).await?;
         let invocation = Invocation { resource, shown };
-        match self.meets_conditions(hook, asked, &invocation, object)? {
+        match self.meets_conditions((hook, phase), asked, &invocation, object)? {
             true => Ok(Some(invocation)),
             false => Ok(None),
         }

@@ -70,7 +70,12 @@ impl Engine {
         let mut any_changed = false;
         let mut versions = Versions::default();
         for (index, hook) in hooks.iter().enumerate() {
-            let invocation = self.invocation(hook, asked, object.as_deref(), &mut versions);
+            let invocation = self.invocation(
+                (hook, Phase::Mutating),
+                asked,
+                object.as_deref(),
+                &mut versions,
+            );
             let Some(invocation) = invocation.await? else {
                 continue;
             };

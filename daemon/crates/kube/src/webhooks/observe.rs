@@ -69,10 +69,7 @@ impl Observations {
         let is_rejected = observed.failed.is_some() && !observed.is_ignored;
         let mut key = Key {
             name: observed.name.to_owned(),
-            step: match observed.phase {
-                Phase::Mutating => "admit",
-                Phase::Validating => "validating",
-            },
+            step: observed.phase.word(),
             operation: observed.operation,
             is_rejected,
         };

@@ -31,7 +31,8 @@ impl Engine {
         let mut invoked = Vec::new();
         let mut versions = Versions::default();
         for hook in hooks.iter() {
-            let invocation = self.invocation(hook, asked, object, &mut versions);
+            let invocation =
+                self.invocation((hook, Phase::Validating), asked, object, &mut versions);
             if let Some(invocation) = invocation.await? {
                 invoked.push((hook, invocation));
             }
