@@ -85,7 +85,9 @@ impl Review {
                 self.api_version()
             ));
         }
-        let mut response = answer["response"].take();
+        // The older version was never looked at so closely: it may be no object at all.
+        let response = answer.get_mut("response").map(Value::take);
+        let mut response = response.unwrap_or_default();
         if !response.is_object() {
             return Err("no response provided".to_owned());
         }
@@ -252,5 +254,83 @@ mod tests {
             assert!(said.starts_with(expected), "{said}");
         }
         assert!(Review::new(&json!(["v7"]), "x/v1").is_err());
+    }
+
+    /// Any JSON, made of the words that an answer has.
+    fn nonsense(below: &mut dyn FnMut(usize) -> usize, uid: &str, depth: usize) -> Value {
+        const WORDS: [&str; 14] = [
+            "apiVersion",
+            "apiextensions.k8s.io/v1",
+            "kind",
+            "ConversionReview",
+            "response",
+            "uid",
+            "result",
+            "status",
+            "Success",
+            "convertedObjects",
+            "metadata",
+            "labels",
+            "example.com/v2",
+            "Widget",
+        ];
+        match below(if depth == 0 { 4 } else { 7 }) {
+            0 => Value::Null,
+            1 => json!(below(1000)),
+            2 => json!(uid),
+            3 => json!(WORDS[below(WORDS.len())]),
+            4 => (0..below(3))
+                .map(|_| nonsense(below, uid, depth - 1))
+                .collect(),
+            _ => (0..below(5))
+                .map(|_| {
+                    let name = WORDS[below(WORDS.len())].to_owned();
+                    (name, nonsense(below, uid, depth - 1))
+                })
+                .collect::<Map<String, Value>>()
+                .into(),
+        }
+    }
+
+    #[test]
+    fn whatever_a_converter_answers_nothing_panics_and_what_is_taken_fits() {
+        let mut state: u64 = 36;
+        let mut below = |bound: usize| {
+            // Knuth's MMIX generator: the sequence is the same every time.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % bound
+        };
+        let sent = [widget("v1", json!({"a": "b"}))];
+        let mut taken = 0;
+        for round in 0..20_000 {
+            let version = if round % 2 == 0 { "v1" } else { "v1beta1" };
+            let review = Review::new(&json!([version]), "example.com/v2").unwrap();
+            let odd = nonsense(&mut below, &review.uid, 4);
+            let mut said = answer(&review, json!([widget("v2", json!({}))]));
+            said["apiVersion"] = review.api_version().into();
+            // One place of a good answer, or all of it, is something else.
+            let places = [
+                "",
+                "/response",
+                "/response/result",
+                "/response/convertedObjects",
+                "/response/convertedObjects/0",
+                "/response/convertedObjects/0/metadata",
+                "/response/convertedObjects/0/metadata/labels",
+                "/response/convertedObjects/0/metadata/generation",
+            ];
+            if let Some(place) = said.pointer_mut(places[below(places.len())]) {
+                *place = odd;
+            }
+            if let Ok(converted) = review.answer(&sent, said) {
+                taken += 1;
+                assert_eq!(converted.len(), 1);
+                assert_eq!(converted[0]["apiVersion"], "example.com/v2");
+                assert_eq!(converted[0]["metadata"]["generation"], 3);
+            }
+        }
+        assert!(taken > 100, "{taken}");
     }
 }
