@@ -54,6 +54,9 @@ struct Invocation<'h> {
     params: Value,
 }
 
+/// The reason of what a policy cannot evaluate.
+const INVALID: Option<&str> = Some("Invalid");
+
 /// What is known while policies are asked one after the other.
 struct Turn<'t> {
     asked: &'t Asked<'t>,
@@ -64,9 +67,9 @@ struct Turn<'t> {
 }
 
 impl Turn<'_> {
-    fn fail(&mut self, policy: &Policy, text: String) {
+    fn fail(&mut self, policy: &Policy, text: String, reason: Option<&'static str>) {
         if !policy.fails_open {
-            self.faults.push((text, Some("Invalid")));
+            self.faults.push((text, reason));
         }
     }
 }
@@ -218,7 +221,7 @@ impl Engine {
             asked, is_again, ..
         } = *turn;
         let resource = &invocation.resource;
-        let shown = self.shown_to_policy(asked, resource, Some(object), turn.versions);
+        let shown = self.shown_as(asked, resource, Some(object), turn.versions);
         let holds = match shown.await {
             Ok(shown) => {
                 let namespace = super::namespace_of(asked);
@@ -228,19 +231,18 @@ impl Engine {
                     operation: asked.operation.word(),
                 };
                 conditions_hold(policy, view.seen(), &invocation.params, measured)
-                    .map_err(|why| fault(policy, Some(binding), &why))
+                    .map_err(|why| (fault(policy, Some(binding), &why), INVALID))
             }
-            Err(why) => Err(fault(
-                policy,
-                None,
-                &format!("failed to configure policy: {why}"),
-            )),
+            Err(error) => {
+                let why = format!("failed to configure policy: {}", error.message);
+                Err((fault(policy, None, &why), None))
+            }
         };
         match holds {
             Ok(true) => {}
             Ok(false) => return Ok(false),
-            Err(text) => {
-                turn.fail(policy, text);
+            Err((text, reason)) => {
+                turn.fail(policy, text, reason);
                 return Ok(false);
             }
         }
@@ -253,13 +255,13 @@ impl Engine {
         let mut changed = false;
         for mutation in &policy.mutations {
             let began = Instant::now();
-            let shown = self.shown_to_policy(asked, resource, Some(object), turn.versions);
+            let shown = self.shown_as(asked, resource, Some(object), turn.versions);
             let next = match shown.await {
                 Ok(shown) => {
                     self.mutated(mutation, invocation, asked, &shown, object)
                         .await
                 }
-                Err(why) => Err(why),
+                Err(error) => Err(error.message),
             };
             let fault_told = next.as_ref().err().map(String::as_str);
             let metrics = &self.metrics.admission;
@@ -271,7 +273,7 @@ impl Engine {
                     *object = next;
                     turn.versions.forget();
                 }
-                Err(why) => turn.fail(policy, fault(policy, Some(binding), &why)),
+                Err(why) => turn.fail(policy, fault(policy, Some(binding), &why), INVALID),
             }
         }
         if changed {

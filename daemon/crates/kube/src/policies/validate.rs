@@ -184,10 +184,11 @@ impl Engine {
             if params.is_empty() {
                 continue;
             }
-            let shown = self.shown_to_policy(asked, &resource, object, versions);
+            let shown = self.shown_as(asked, &resource, object, versions);
             let shown = match shown.await {
                 Ok(shown) => shown,
-                Err(why) => {
+                Err(error) => {
+                    let why = format!("failed to convert object version: {}", error.message);
                     outcome.misconfigured(policy, Some(binding), &why);
                     continue;
                 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::asker::Asker;
 use super::inputs::Seen;
-use crate::admission::{Asked, Shown, Versions};
+use crate::admission::{Asked, Shown};
 use crate::engine::Engine;
 use crate::error::{About, ApiError};
 use crate::registry::{self, Resource};
@@ -37,18 +37,6 @@ impl View<'_> {
 }
 
 impl Engine {
-    /// What a policy is shown of a request whose rules name a resource.
-    pub(super) async fn shown_to_policy(
-        &self,
-        asked: &Asked<'_>,
-        resource: &Resource,
-        object: Option<&Value>,
-        versions: &mut Versions,
-    ) -> Result<Arc<Shown>, String> {
-        let shown = self.shown_as(asked, resource, object, versions).await;
-        shown.map_err(|error| format!("failed to convert object version: {}", error.message))
-    }
-
     /// A request as a policy sees it whose rules name a resource.
     pub(super) fn view_of<'a>(
         &self,
