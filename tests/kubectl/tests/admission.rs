@@ -122,6 +122,47 @@ async fn a_claim_gets_the_default_class_and_grows_only_if_that_lets_it() {
 }
 
 #[tokio::test]
+async fn selectors_of_devices_that_mean_nothing_are_refused_when_they_are_written() {
+    let servers = Servers::start(1).await;
+    let class = |expression: &str| {
+        json!({
+            "apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "gpu"},
+            "spec": {"selectors": [{"cel": {"expression": expression}}]},
+        })
+        .to_string()
+    };
+    let refused = servers.fails_with(&["create", "-f", "-"], &class("device.drivr == 'x'"));
+    assert!(
+        refused.contains(
+            "spec.selectors[0].cel.expression: Invalid value: \"device.drivr == 'x'\": compilation failed: ERROR: <input>:1:7: undefined field 'drivr'"
+        ),
+        "{refused}"
+    );
+    let fits = class("device.driver == 'gpu.example.com'");
+    servers.ok_with(&["create", "-f", "-"], &fits);
+    let claim = |expression: &str| {
+        json!({
+            "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "one"},
+            "spec": {"devices": {"requests": [{"name": "r", "exactly": {
+                "deviceClassName": "gpu", "selectors": [{"cel": {"expression": expression}}],
+            }}]}},
+        })
+        .to_string()
+    };
+    let refused = servers.fails_with(&["create", "-f", "-"], &claim("device.driver"));
+    assert!(
+        refused.contains(
+            "spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value: \"device.driver\": must evaluate to bool or the unknown type, not string"
+        ),
+        "{refused}"
+    );
+    let fits = claim(
+        "cel.bind(gpu, device.attributes['gpu.example.com'], gpu.family == 'x' && gpu.ready)",
+    );
+    servers.ok_with(&["create", "-f", "-"], &fits);
+}
+
+#[tokio::test]
 async fn classes_that_a_cluster_cannot_do_without_are_there() {
     let servers = Servers::start(1).await;
     let classes = servers.ok(&["get", "priorityclasses", "-o", "jsonpath={.items[*].value}"]);

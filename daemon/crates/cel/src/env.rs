@@ -58,6 +58,7 @@ struct Inner {
     functions: Arc<Functions>,
     types: Vec<&'static str>,
     constructors: Option<Arc<dyn Constructors>>,
+    bindings: bool,
 }
 
 impl Env {
@@ -76,6 +77,7 @@ impl Env {
                 .copied()
                 .collect(),
             constructors: None,
+            bindings: false,
         }))
     }
 
@@ -123,6 +125,13 @@ impl Env {
         self
     }
 
+    /// The same with `cel.bind(name, value, expression)` (selectors of devices).
+    #[must_use]
+    pub fn with_bindings(mut self) -> Self {
+        self.inner().bindings = true;
+        self
+    }
+
     /// The same with objects that expressions may make.
     #[must_use]
     pub fn with_constructors(mut self, constructors: Arc<dyn Constructors>) -> Self {
@@ -139,6 +148,7 @@ impl Env {
         let macros = Macros {
             two_variables: self.0.version >= TWO_VARIABLES,
             sorting: self.0.version >= SORTING,
+            bindings: self.0.bindings,
         };
         let parsed = parser::parse(&source, macros)?;
         let checked = check::check(self, &source, parsed)?;

@@ -24,6 +24,7 @@ mod controllers;
 mod convert;
 mod custom;
 mod decode;
+mod devices;
 mod dial;
 mod documents;
 mod encryption;

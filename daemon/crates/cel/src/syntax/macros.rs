@@ -59,6 +59,14 @@ pub(crate) fn expand(
             make.transform(function, range, args)
         }
         (Some(target), "sortBy", 2) if make.parser.macros.sorting => make.sort_by(target, args),
+        (
+            Some(Expr {
+                kind: Kind::Ident(name),
+                ..
+            }),
+            "bind",
+            3,
+        ) if make.parser.macros.bindings && *name == *"cel" => make.binding(args),
         (target, ..) => return Outcome::Call(target, args),
     };
     match expansion {
@@ -177,6 +185,17 @@ impl Maker<'_, '_> {
             step,
             result: inner,
         })))
+    }
+
+    fn binding(&mut self, args: Vec<Expr>) -> Expansion {
+        let [variable, value, inner] = take(args)?;
+        match &variable.kind {
+            Kind::Ident(name) => Ok(self.bind(name, value, inner)),
+            _ => {
+                let text = "cel.bind() variable names must be simple identifiers";
+                Err((variable.id, text.into()))
+            }
+        }
     }
 
     fn has(&mut self, args: Vec<Expr>) -> Expansion {

@@ -25,6 +25,7 @@ pub(crate) struct Parsed {
 pub(crate) struct Macros {
     pub(crate) two_variables: bool,
     pub(crate) sorting: bool,
+    pub(crate) bindings: bool,
 }
 
 /// The parse has ended: the issues say why.

@@ -1,6 +1,6 @@
 //! Who asks for devices: classes, claims and their templates.
 //!
-//! Expressions are bounded and not compiled.
+//! Expressions are bounded here; whoever has the language compiles them.
 
 mod capacity;
 mod facts;

@@ -9,6 +9,7 @@ use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
 use crate::certificates;
+use crate::devices;
 use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::kind;
@@ -75,6 +76,7 @@ impl Engine {
             let claims = self.give(call, &mut object, None, options.dry_run).await?;
             let valid = kind::validate_create(&call.resource, &object)
                 .and_then(|()| policies::check(call, &object, None))
+                .and_then(|()| devices::check(call, &object, None))
                 .or_else(|error| options.unchecked.then_some(()).ok_or(error))
                 // Whatever the rules of a kind are: the name becomes part of a key.
                 .and_then(|()| registry::check_segment(&name))

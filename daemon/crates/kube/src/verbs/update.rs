@@ -9,6 +9,7 @@ use crate::answer::Answer;
 use crate::answer::encode::Encoder;
 use crate::call::Call;
 use crate::certificates;
+use crate::devices;
 use crate::engine::{Engine, Kept};
 use crate::error::ApiError;
 use crate::kind;
@@ -90,7 +91,8 @@ impl Engine {
             .give(call, &mut next, Some(old), options.dry_run)
             .await?;
         let valid = kind::validate_update(&call.resource, &info.subresource, &next, old)
-            .and_then(|()| policies::check(call, &next, Some(old)));
+            .and_then(|()| policies::check(call, &next, Some(old)))
+            .and_then(|()| devices::check(call, &next, Some(old)));
         let valid = valid
             .or_else(|error| options.unchecked.then_some(()).ok_or(error))
             .and_then(|()| self.admit_certificate(call, &next, Some(old)))
