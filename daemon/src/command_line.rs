@@ -16,6 +16,8 @@ usage:
   skerry certificate check|rotate|rotate-ca
                                       how long certificates are good, and new ones
   skerry member list|remove|promote   the members of the cluster
+  skerry alarm list|disarm            whether the quota of the datastore is used up
+  skerry defrag [flags]               give free space of the datastore back to the disk
   skerry etcd-snapshot save|list|delete|prune
                                       snapshots of the datastore
   skerry status [flags]               who leads, and how far this server has come
@@ -47,6 +49,8 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         "doctor" => commands::doctor::run(rest),
         "etcd-snapshot" => commands::etcd_snapshot::run(rest),
         "member" => commands::member::run(rest),
+        "alarm" => commands::maintenance::alarm(rest),
+        "defrag" => commands::maintenance::defrag(rest),
         "token" => commands::token::run(rest),
         "secrets-encrypt" => commands::secrets_encrypt::run(rest),
         "status" => commands::status::run(rest),

@@ -239,6 +239,12 @@ impl Handle {
         self.ask(|reply| Request::Remaining(id, reply)).await
     }
 
+    /// Copies the state into a file without free space, and goes on with that. Writes are not
+    /// applied meanwhile, and room for the copy is needed; a copy that fails changes nothing.
+    pub async fn defragment(&self) -> Result<(), std::io::Error> {
+        self.ends.store.defragment().await
+    }
+
     /// Puts leases in the order in which they end. Only the leader keeps the time: elsewhere they
     /// stay as they are.
     pub fn sort_by_lease_end(&self, ids: &mut [i64]) {

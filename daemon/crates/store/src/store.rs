@@ -191,14 +191,15 @@ impl Store {
     }
 
     /// Copies the state into a new file without free space, durably, and goes on with that. Takes
-    /// as long as reading and writing all of it, and needs room for the copy meanwhile. Only for a
-    /// state that is a file.
-    pub fn defragment(&mut self) -> Result<(), StoreError> {
+    /// as long as reading and writing all of it, and needs room for the copy meanwhile; `step` is
+    /// called again and again. Only for a state that is a file.
+    pub fn defragment(&mut self, mut step: impl FnMut()) -> Result<(), StoreError> {
         // A copy that fails, as on a full disk, leaves the state as it is.
         let copy = beside(&self.file.path, ".copy");
         let mut writer = SnapshotWriter::create(&copy)?;
         for frame in self.reader().snapshot()? {
             writer.write(&frame?)?;
+            step();
         }
         writer.finish()?;
         self.guarded(|store| {

@@ -38,6 +38,8 @@ pub(crate) enum Job {
     Snapshot(Reply<(Point, SnapshotReader)>),
     /// Take the file as the state.
     Install(PathBuf, Reply<Point>),
+    /// Copy the state into a file without free space.
+    Defragment(Reply<()>),
     /// Give all leases to the lessor: this member leads.
     Promote { term: u64 },
 }
@@ -224,6 +226,11 @@ impl StoreHandle {
     /// Takes a received snapshot as the state.
     pub(crate) async fn install(&self, path: PathBuf) -> io::Result<Point> {
         self.ask(|reply| Job::Install(path, reply)).await
+    }
+
+    /// Gives free space of the state's file back; nothing is applied meanwhile.
+    pub(crate) async fn defragment(&self) -> io::Result<()> {
+        self.ask(Job::Defragment).await
     }
 
     /// Gives all leases to the lessor.

@@ -203,6 +203,16 @@ impl StoreThread {
                 self.subscribers.members_changed.notify_waiters();
                 let _ = reply.send(Ok(self.point()));
             }
+            Job::Defragment(reply) => {
+                self.flush()?;
+                let pulse = Arc::clone(&self.subscribers.pulse);
+                // A copy that fails leaves the state as it was; anything worse is found at the next
+                // use of it.
+                let outcome = self.store.defragment(|| {
+                    pulse.fetch_add(1, Ordering::Relaxed);
+                });
+                let _ = reply.send(outcome.map_err(|error| error.to_string()));
+            }
             Job::Promote { term } => {
                 let leases = self.store.reader().view()?.leases()?;
                 let extension = self.lease_extension;

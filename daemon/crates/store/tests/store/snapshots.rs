@@ -268,7 +268,7 @@ fn defragmenting_gives_space_back_and_changes_nothing_else() {
     store.apply(&entries).expect("the store works");
     while store.compact_step().expect("the store works") {}
     let before = reader.view().expect("a view");
-    store.defragment().expect("the store works");
+    store.defragment(|| ()).expect("the store works");
     let after = reader.view().expect("a view");
     assert!(after.size_bytes() < before.size_bytes() / 2);
     assert_eq!(after.hash().ok(), before.hash().ok());
