@@ -50,6 +50,12 @@ pub(crate) async fn establish(
             take(settings, store, given.as_ref(), &clock)
                 .await
                 .map(Some)
+        } else if Mark::load(data_dir)?.is_some() {
+            bail!(
+                "{}: this server is of a cluster, and the datastore holds none: restore it, or name \
+                 the right one; to begin anew with an empty one, remove db/foreign.json on one server",
+                data_dir.display()
+            )
         } else {
             make(settings, store, given.as_ref(), &clock).await
         };

@@ -234,13 +234,20 @@ async fn a_server_that_does_not_belong_to_the_others_on_an_etcd_is_refused() {
         "{said}"
     );
 
-    // Without the setting it does not make a cluster of its own.
-    let endpoint = flags_of(&etcd).remove(0);
+    // Without the setting, and on another etcd, it does not make a new cluster.
     let member = &mut servers.cluster.members[0];
     member.terminate(Duration::from_secs(60)).unwrap();
-    member.command.retain(|word| *word != *endpoint);
+    let flags = flags_of(&etcd);
+    member
+        .command
+        .retain(|word| !flags.iter().any(|flag| *word == **flag));
     let said = last_words(&mut servers, 0, &[]);
     assert!(said.contains("was on a foreign datastore"), "{said}");
+    let other = self::etcd().await;
+    let flags = flags_of(&other);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let said = last_words(&mut servers, 0, &flags);
+    assert!(said.contains("the datastore holds none"), "{said}");
 }
 
 #[tokio::test]
