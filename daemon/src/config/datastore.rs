@@ -64,7 +64,7 @@ pub(super) fn foreign(
         }
         None => Ok(()),
     })?;
-    for name in ["server", "rejoin", "disable-apiserver"] {
+    for name in ["server", "rejoin", "disable-apiserver", "cluster-reset"] {
         if given.text(name).is_some_and(|value| value != "false") {
             let what = format!(
                 "does not go with a foreign datastore ('{ENDPOINT}' names '{one}', which is none \
@@ -178,6 +178,7 @@ mod tests {
                 "'server': does not go with a foreign datastore",
             ),
             ("http://192.0.2.1 --rejoin", "'rejoin'"),
+            ("http://192.0.2.1 --cluster-reset", "'cluster-reset'"),
             (
                 "http://192.0.2.1 --disable-apiserver",
                 "'disable-apiserver'",
