@@ -111,8 +111,12 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
         met: serving.met.clone(),
     };
     service_manager::tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    let mut again = false;
     let outcome = tokio::select! {
-        outcome = strangers.run() => outcome,
+        outcome = strangers.run() => {
+            again = outcome.is_ok();
+            outcome
+        }
         () = stopping => Ok(()),
         fatal = failure(&handle) => Err(anyhow::anyhow!(fatal)),
         Err(error) = server_token::prove(&serving.supervisor, &handle, &settings.data_dir, member.claimed.as_ref()) => Err(error),
@@ -125,7 +129,6 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
         () = renewal.run(orders) => Ok(()),
     };
     tracing::info!("stopping");
-    let again = outcome.is_ok() && alone::gave_way(&settings.data_dir)?;
     if !again {
         service_manager::tell(&[NotifyState::Stopping]);
     }

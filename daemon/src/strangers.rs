@@ -115,13 +115,14 @@ impl Strangers<'_> {
                 }
                 met.push(words(&own, &other, &server, &self.settings.data_dir));
             }
+            // Whoever reads the log finds the same where they ask.
+            self.met.set(met.clone());
             if met != known || (!met.is_empty() && told.elapsed() >= TELL_AGAIN) {
                 for line in &met {
                     self.tell(line).await;
                 }
                 told = Instant::now();
             }
-            self.met.set(met.clone());
             known = met;
             pause = match self.alone.is_untouched() {
                 true => UNTOUCHED_INTERVAL,
