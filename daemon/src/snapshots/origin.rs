@@ -8,7 +8,6 @@ use std::sync::Arc;
 use skerry_archive::{ArchiveError, Describe, METADATA_VERSION, Member, Metadata, Origin};
 use skerry_consensus::{Handle, Status};
 use skerry_pki::{Password, Pki};
-use skerry_store::View;
 use skerry_supervisor::{Bootstrap, Sealer, Supervisor, bootstrap_key};
 
 use crate::command_line;
@@ -24,6 +23,8 @@ pub(crate) fn describe(
         let token = supervisor.token();
         let password = token.password();
         let key = bootstrap_key(password);
+        let stored = view.get(key.as_bytes())?;
+        let stored = stored.map(|stored| stored.value.to_vec());
         let fingerprint = key.rsplit('/').next().map(str::to_owned);
         Ok(Origin {
             metadata: Metadata {
@@ -32,7 +33,7 @@ pub(crate) fn describe(
                 token_fingerprint: fingerprint,
                 ..of_cluster(&handle.status())
             },
-            bootstrap: Some(bootstrap(view, &key, password, &pki)?),
+            bootstrap: Some(bootstrap(stored, password, &pki)?),
         })
     })
 }
@@ -61,18 +62,49 @@ fn of_cluster(status: &Status) -> Metadata {
     }
 }
 
-/// The copy that the cluster keeps; where it is not there yet, a new one, which takes a moment.
+/// The copy that the cluster keeps: it has the authorities in force. Where it is not there yet, or
+/// one of etcd's users has changed it, this server's own.
 fn bootstrap(
-    view: &View,
-    key: &str,
+    stored: Option<Vec<u8>>,
     password: &Password,
     pki: &Pki,
 ) -> Result<Vec<u8>, ArchiveError> {
-    if let Some(stored) = view.get(key.as_bytes())? {
-        return Ok(stored.value.to_vec());
+    if let Some(stored) = stored {
+        match Bootstrap::open(&stored, password) {
+            Ok(_) => return Ok(stored),
+            Err(error) => tracing::warn!(
+                %error,
+                "the bootstrap data in the store cannot be opened: the snapshot has this server's"
+            ),
+        }
     }
     let failed = |error: String| ArchiveError::Metadata { reason: error };
     let sealer = Sealer::new(password).map_err(|error| failed(error.to_string()))?;
     let sealed = Bootstrap::of(pki).seal(&sealer);
     sealed.map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use skerry_pki::{Clock, Identity};
+
+    use super::*;
+
+    #[test]
+    fn what_a_snapshot_carries_opens_under_the_token_whatever_the_store_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Identity::new("one", vec!["127.0.0.1".parse().unwrap()]);
+        let clock = Arc::new(Clock::system());
+        let pki = Pki::load_or_create(folder.path(), identity, clock).unwrap();
+        let password = Password::new("secret").unwrap();
+        let own = bootstrap(None, &password, &pki).unwrap();
+        assert_eq!(bootstrap(Some(own.clone()), &password, &pki).unwrap(), own);
+        let other = Password::new("other").unwrap();
+        let of_other = bootstrap(None, &other, &pki).unwrap();
+        for changed in [b"garbage".to_vec(), of_other] {
+            let sealed = bootstrap(Some(changed), &password, &pki).unwrap();
+            let opened = Bootstrap::open(&sealed, &password).unwrap();
+            assert_eq!(opened.files, pki.authority_files());
+        }
+    }
 }
