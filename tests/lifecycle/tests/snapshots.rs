@@ -49,6 +49,23 @@ fn revision(path: &Path) -> Option<u64> {
     behind.split([',', '}']).next()?.parse().ok()
 }
 
+/// What a restore needs besides the keys stands in the file: also which token opens the authorities
+/// in it, by the first digits of that token's SHA-256.
+fn says_where_it_is_from(path: &Path) {
+    let file = std::fs::read(path).unwrap();
+    let fingerprint = "\"token_fingerprint\":\"187522088270\"";
+    let sealed = "SKBD\u{1}";
+    for words in [
+        "\"node_name\":\"m1\"",
+        "\"cluster_id\":",
+        fingerprint,
+        sealed,
+    ] {
+        let mut places = file.windows(words.len());
+        assert!(places.any(|place| place == words.as_bytes()), "no {words}");
+    }
+}
+
 async fn put(cluster: &Cluster, keys: usize, bytes: usize) {
     let mut client = cluster.client(0).unwrap();
     for n in 0..keys {
@@ -92,6 +109,7 @@ async fn snapshots_are_taken_listed_pruned_and_removed_by_command() {
     let listed = snapshot(member, &["ls", "-o", "json"]);
     assert!(listed.succeeded().contains("\"kind\":\"ETCDSnapshotFile\""));
     assert!(revision(&folder(member).join(oldest)) > Some(20));
+    says_where_it_is_from(&folder(member).join(oldest));
     // What any system opens: the file inside is named without the ending.
     let unzip = Command::new("python3")
         .args(["-m", "zipfile", "-e"])
