@@ -14,6 +14,7 @@ mod asker;
 mod definition;
 mod environment;
 mod inputs;
+mod judge;
 mod made;
 mod matching;
 mod mutate;

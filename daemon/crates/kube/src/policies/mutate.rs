@@ -13,9 +13,9 @@ use skerry_merge::PatchError;
 
 use super::definition::{Binding, Mutation, Policy};
 use super::inputs::Inputs;
+use super::judge::{Measured, conditions_hold};
 use super::made;
 use super::store::{Hook, Phase};
-use super::validate::{Measured, conditions_hold};
 use crate::admission::{Asked, Operation, Shown, Versions};
 use crate::engine::Engine;
 use crate::error::ApiError;
