@@ -222,4 +222,25 @@ mod tests {
         let told = warnings(&registry, &policy("object.spec.replicas == 'x'"));
         assert!(text(&told[0]["warning"]).contains("no matching overload"));
     }
+
+    #[test]
+    fn a_status_has_room_for_so_many_warnings_and_so_many_kinds() {
+        let registry = Registry::new(skerry_schema::built_in());
+        let wrong = json!({"expression": "object.metadata.nothing == 1"});
+        let policy = json!({"spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["", "apps", "batch"], "apiVersions": ["v1"],
+                "resources": ["pods", "services", "secrets", "configmaps", "nodes", "deployments",
+                    "statefulsets", "daemonsets", "replicasets", "jobs", "cronjobs", "endpoints"],
+            }]},
+            "validations": vec![wrong; 500],
+        }});
+        assert_eq!(kinds(&registry, &policy).len(), KINDS_MAX);
+        let told = warnings(&registry, &policy);
+        let bytes = told.iter().map(|one| text(&one["warning"]).len());
+        let bytes: usize = bytes.sum();
+        let one = text(&told[0]["warning"]).len();
+        assert!(bytes <= TYPE_WARNINGS_BYTES_MAX, "{bytes}");
+        assert!(bytes + one > TYPE_WARNINGS_BYTES_MAX, "{bytes}");
+    }
 }
