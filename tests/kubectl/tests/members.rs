@@ -17,7 +17,10 @@ async fn names(servers: &Servers, through: usize) -> Vec<String> {
         .cluster
         .member_list(pb::MemberListRequest { linearizable: true });
     let members = list.await.unwrap().into_inner().members;
-    members.into_iter().map(|member| member.name).collect()
+    // Their ids are in the order in which they joined, which is any.
+    let mut names: Vec<String> = members.into_iter().map(|member| member.name).collect();
+    names.sort();
+    names
 }
 
 /// Makes a Node under the name of each member, as a kubelet would.

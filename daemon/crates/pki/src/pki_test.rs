@@ -477,7 +477,13 @@ fn only_the_pinned_root_of_a_bundle_is_trusted() {
     let (good, evil) = (form(good.path()), form(evil.path()));
     // Somebody in the middle puts an authority of theirs before the one that is pinned.
     let bundle = format!("{}{}", evil.ca_bundle(), good.ca_bundle());
-    let (_, anchor) = CaHash::of_bundle(bundle.as_bytes()).unwrap();
+    let (hash, _) = CaHash::of_bundle(bundle.as_bytes()).unwrap();
+    assert_ne!(
+        hash,
+        good.ca_hash(),
+        "the first authority is what a bundle says it is"
+    );
+    let anchor = good.ca_hash().certificate_in(bundle.as_bytes()).unwrap();
     let trusting = client_config_trusting(&anchor, good.clock()).unwrap();
     let error = handshake(trusting, evil.server_config_api().unwrap(), "127.0.0.2").unwrap_err();
     assert!(error.contains("certificate"), "{error}");
