@@ -24,6 +24,8 @@ usage:
   skerry token COMMAND [flags]        bootstrap tokens and the tokens of users
   skerry secrets-encrypt status|enable|disable|rotate-keys|reencrypt [flags]
                                       encryption of Secrets in the datastore
+  skerry ready [--wait SECONDS] [flags]
+                                      whether this node's server takes reads and writes
   skerry doctor [flags]               what is wrong, with the server running or not
   skerry check-config [flags]         whether this host can run the server
   skerry completion bash|zsh|fish     a script that completes commands and flags
@@ -53,6 +55,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         "defrag" => commands::maintenance::defrag(rest),
         "token" => commands::token::run(rest),
         "secrets-encrypt" => commands::secrets_encrypt::run(rest),
+        "ready" => commands::ready::run(rest),
         "status" => commands::status::run(rest),
         "check-config" => commands::check_config::run(rest),
         "completion" => commands::completion::run(rest, USAGE),

@@ -30,6 +30,7 @@ def main():
         config = json.loads(blob(manifest["config"]))
         assert config["architecture"] == entry["platform"]["architecture"]
         assert config["config"]["User"] not in ("", "0", "root"), config["config"]
+        assert config["config"]["Healthcheck"]["Test"] == ["CMD", "/skerry", "ready"], config["config"]
         assert len(manifest["layers"]) == 1
         layer = gzip.decompress(blob(manifest["layers"][0]))
         assert "sha256:" + hashlib.sha256(layer).hexdigest() == config["rootfs"]["diff_ids"][0]

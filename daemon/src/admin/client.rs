@@ -72,18 +72,19 @@ impl Client {
         self.ask(Method::DELETE, path, None).await
     }
 
+    /// Whether the server says `ok` there; what it says instead is the error.
+    pub(crate) async fn is_ok(&self, path: &str) -> anyhow::Result<()> {
+        let (code, answer) = self.send(Method::GET, path, None).await?;
+        match code.is_success() {
+            true => Ok(()),
+            false => bail!("{}", String::from_utf8_lossy(&answer).trim_end()),
+        }
+    }
+
     /// Asks and reads the answer; one that refuses is an error with what its Status says.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let address = self.address;
-        let stream = tokio::time::timeout(CONNECT_TIME_MAX, self.connect())
-            .await
-            .with_context(|| format!("{address} does not take the connection"))?
-            .with_context(|| format!("cannot reach this node's server at {address}"))?;
-        let exchange = exchange(stream, self.request(method, path, body)?);
-        let (code, answer) = tokio::time::timeout(ANSWER_TIME_MAX, exchange)
-            .await
-            .with_context(|| format!("no answer in time from {address}"))?
-            .with_context(|| format!("no answer from {address}"))?;
+        let (code, answer) = self.send(method, path, body).await?;
         let value: Option<Value> = serde_json::from_slice(&answer).ok();
         if code.is_success() {
             return value.with_context(|| format!("the answer of {address} is not JSON"));
@@ -92,6 +93,24 @@ impl Client {
             Some(message) => bail!("{message}"),
             None => bail!("{address} answered {code}"),
         }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let address = self.address;
+        let stream = tokio::time::timeout(CONNECT_TIME_MAX, self.connect())
+            .await
+            .with_context(|| format!("{address} does not take the connection"))?
+            .with_context(|| format!("cannot reach this node's server at {address}"))?;
+        let exchange = exchange(stream, self.request(method, path, body)?);
+        tokio::time::timeout(ANSWER_TIME_MAX, exchange)
+            .await
+            .with_context(|| format!("no answer in time from {address}"))?
+            .with_context(|| format!("no answer from {address}"))
     }
 
     fn request(

@@ -61,7 +61,10 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
 }
 
 /// The value of a flag of the command's own, and the other words.
-fn taken(words: &[String], names: &[&str]) -> anyhow::Result<(Option<String>, Vec<String>)> {
+pub(super) fn taken(
+    words: &[String],
+    names: &[&str],
+) -> anyhow::Result<(Option<String>, Vec<String>)> {
     let (mut found, mut rest) = (None, Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {

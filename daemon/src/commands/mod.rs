@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod etcd_snapshot;
 pub(crate) mod maintenance;
 pub(crate) mod member;
+pub(crate) mod ready;
 pub(crate) mod secrets_encrypt;
 pub(crate) mod status;
 pub(crate) mod token;
