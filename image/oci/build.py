@@ -22,6 +22,7 @@ PLATFORMS = {
     "armv7-unknown-linux-musleabihf": {"architecture": "arm", "variant": "v7", "os": "linux"},
 }
 USER = 65534  # nobody
+SECOND = 1_000_000_000
 OCI = "application/vnd.oci.image."
 
 
@@ -91,6 +92,11 @@ def image(blobs, version, target, binary):
             "WorkingDir": "/var/lib/skerry",
             "Volumes": {"/var/lib/skerry": {}},
             "ExposedPorts": {"6443/tcp": {}, "2379/tcp": {}, "2380/tcp": {}},
+            # In nanoseconds. A member without a quorum is not ready: it is told, not restarted for it.
+            "Healthcheck": {
+                "Test": ["CMD", "/skerry", "ready"],
+                "Interval": 10 * SECOND, "Timeout": 10 * SECOND, "StartPeriod": 60 * SECOND, "Retries": 3,
+            },
             "Labels": {
                 "org.opencontainers.image.title": "skerry",
                 "org.opencontainers.image.version": version,
