@@ -28,6 +28,7 @@ usage:
                                       whether this node's server takes reads and writes
   skerry doctor [flags]               what is wrong, with the server running or not
   skerry check-config [flags]         whether this host can run the server
+  skerry update apply FILE | status   another root for the appliance, on trial
   skerry completion bash|zsh|fish     a script that completes commands and flags
   skerry --version
   skerry server --help
@@ -57,6 +58,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         "secrets-encrypt" => commands::secrets_encrypt::run(rest),
         "ready" => commands::ready::run(rest),
         "status" => commands::status::run(rest),
+        "update" => commands::update::run(rest),
         "check-config" => commands::check_config::run(rest),
         "completion" => commands::completion::run(rest, USAGE),
         other => bail!("unknown command '{other}'\n{USAGE}"),

@@ -36,6 +36,7 @@ mod service_manager;
 mod snapshots;
 mod strangers;
 mod succession;
+mod update;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,7 @@ pub(crate) mod secrets_encrypt;
 pub(crate) mod status;
 pub(crate) mod token;
 mod yaml;
+pub(crate) mod update;
 
 /// Writes what a command has to say.
 fn print(text: &str) -> anyhow::Result<()> {
