@@ -1,0 +1,136 @@
+"""An appliance in an emulated arm64 machine: its disk, its power switch, and the way in from outside."""
+
+import json
+import os
+import random
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+FIRMWARE = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
+# Emulation on a busy machine is slow, and a hang is a failure all the same.
+READY_SECONDS = 600
+MIB = 1 << 20
+SECTOR = 512
+ESP_OFFSET = MIB
+# What the partitions of the image are, in order.
+DATA_PARTITION = 3
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Machine:
+    def __init__(self, image, folder, size_mib=512, options=""):
+        """A card flashed with `image` and put into a machine with a disk of `size_mib`."""
+        self.folder = Path(folder)
+        self.disk = self.folder / "disk.img"
+        self.console = self.folder / "console.log"
+        run("cp", "--sparse=always", image, str(self.disk))
+        run("truncate", "-s", f"{size_mib}M", str(self.disk))
+        self.process = None
+        self.api, self.etcd = free_port(), free_port()
+        if options:
+            entry = f"title Skerry\nsort-key skerry\nversion 1\nefi /EFI/skerry/a.efi\noptions {options}\n"
+            self.write_to_card("loader/entries/skerry-a.conf", entry)
+
+    def write_to_card(self, name, text):
+        """What a laptop writes to the FAT partition while the machine is off."""
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(text)
+            file.flush()
+            run("mcopy", "-o", "-i", f"{self.disk}@@{ESP_OFFSET}", file.name, f"::{name}")
+
+    def read_from_card(self, name):
+        return run("mtype", "-i", f"{self.disk}@@{ESP_OFFSET}", f"::{name}")
+
+    def list_card(self, folder):
+        """The names of files there; the machine may be running, and write."""
+        listed = run("mdir", "-b", "-i", f"{self.disk}@@{ESP_OFFSET}", f"::{folder}")
+        return [line.rpartition("/")[2] for line in listed.splitlines()]
+
+    def read_data(self, *names):
+        """Files of the data partition, read while the machine is off, from a copy whose journal is replayed."""
+        start, size = self._data()
+        with tempfile.NamedTemporaryFile(dir=self.folder) as copy:
+            run("dd", f"if={self.disk}", f"of={copy.name}", "bs=1M", f"skip={start}", f"count={size}",
+                "iflag=skip_bytes,count_bytes", "conv=sparse,notrunc", "status=none")
+            subprocess.run(["e2fsck", "-fy", copy.name], capture_output=True)
+            return [run("debugfs", "-R", f"cat {name}", copy.name) for name in names]
+
+    def write_data(self, file, name):
+        """Puts a file onto the data partition while the machine is off, as if it had come over the network."""
+        start, size = self._data()
+        with tempfile.NamedTemporaryFile(dir=self.folder) as copy:
+            run("dd", f"if={self.disk}", f"of={copy.name}", "bs=1M", f"skip={start}", f"count={size}",
+                "iflag=skip_bytes,count_bytes", "conv=sparse,notrunc", "status=none")
+            subprocess.run(["e2fsck", "-fy", copy.name], capture_output=True)
+            folder = name.rpartition("/")[0]
+            run("debugfs", "-w", "-f", "-", copy.name, input=f"mkdir {folder}\nwrite {file} {name}\n")
+            found = run("debugfs", "-R", f"stat {name}", copy.name)
+            assert f"Size: {Path(file).stat().st_size}" in found, found
+            run("dd", f"if={copy.name}", f"of={self.disk}", "bs=1M", f"seek={start}", "oflag=seek_bytes",
+                "conv=notrunc", "status=none")
+
+    def _data(self):
+        """Where the data partition begins and how long it is, in bytes."""
+        table = json.loads(run("sfdisk", "-J", str(self.disk)))["partitiontable"]["partitions"]
+        part = table[DATA_PARTITION]
+        return part["start"] * SECTOR, part["size"] * SECTOR
+
+    def power_on(self, memory_mib=256):
+        forwards = f"hostfwd=tcp:127.0.0.1:{self.api}-:6443,hostfwd=tcp:127.0.0.1:{self.etcd}-:2379"
+        console = open(self.console, "ab")
+        self.process = subprocess.Popen(
+            ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", str(memory_mib),
+             "-accel", "tcg,thread=multi", "-nographic", "-bios", FIRMWARE,
+             "-drive", f"if=none,id=disk,file={self.disk},format=raw", "-device", "virtio-blk-pci,drive=disk",
+             "-device", "virtio-rng-pci", "-netdev", f"user,id=net,{forwards}",
+             "-device", "virtio-net-pci,netdev=net,romfile="],
+            stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        self.since = time.monotonic()
+
+    def wait(self, what, condition, seconds=READY_SECONDS):
+        """Waits until `condition` gives something; returns it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            if self.process.poll() is not None:
+                raise SystemExit(f"the machine has stopped before: {what}\n{self.last_words()}")
+            try:
+                found = condition()
+            except (OSError, subprocess.CalledProcessError):
+                found = None
+            if found:
+                return found
+            if time.monotonic() > deadline:
+                raise SystemExit(f"not within {seconds} s: {what}\n{self.last_words()}")
+            time.sleep(0.5)
+
+    def is_ready(self):
+        answer = subprocess.run(
+            ["curl", "-sk", "--max-time", "10", f"https://127.0.0.1:{self.api}/readyz"], capture_output=True, text=True)
+        return answer.stdout == "ok"
+
+    def cut_power(self):
+        self.process.kill()
+        self.process.wait()
+
+    def last_words(self):
+        lines = self.console.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-40:])
+
+
+def seeded():
+    """Chance that can be had again: the seed is printed, and taken from SKERRY_SEED."""
+    seed = int(os.environ.get("SKERRY_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"SKERRY_SEED={seed}", flush=True)
+    return random.Random(seed)
