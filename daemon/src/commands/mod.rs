@@ -18,8 +18,8 @@ pub(crate) mod ready;
 pub(crate) mod secrets_encrypt;
 pub(crate) mod status;
 pub(crate) mod token;
-mod yaml;
 pub(crate) mod update;
+mod yaml;
 
 /// Writes what a command has to say.
 fn print(text: &str) -> anyhow::Result<()> {
