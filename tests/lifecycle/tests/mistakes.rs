@@ -33,7 +33,10 @@ fn a_bad_configuration_file_is_named_with_its_line_and_the_nearest_key() {
         ),
         ("debug: maybe\n", "expected true or false, not 'maybe'"),
         ("a: b\na: c\n", "config.yaml:2: key 'a' was already given"),
-        ("cluster-reset: true\n", "not served by this version"),
+        (
+            "cluster-reset-restore-path: x\n",
+            "not served by this version",
+        ),
     ] {
         server_with(config).refused(&[words]);
     }
