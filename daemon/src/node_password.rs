@@ -12,8 +12,11 @@ use anyhow::Context as _;
 use skerry_pki::Password;
 use skerry_supervisor::NodePassword;
 
+/// Below the data directory.
+pub(crate) const FILE: &str = "node-password";
+
 fn file(data_dir: &Path) -> PathBuf {
-    data_dir.join("node-password")
+    data_dir.join(FILE)
 }
 
 /// The password that is kept, or a new one.

@@ -17,7 +17,7 @@ use skerry_supervisor::about_cluster;
 use crate::config::Settings;
 use crate::forming::Roster;
 use crate::identity::{Identity, Stage};
-use crate::{alone, data_dir, farewell};
+use crate::{alone, data_dir, farewell, node_password};
 
 /// Of what a removed member has, what a new one makes anew; the one with the mark last.
 const LEFT_BEHIND: [&str; 2] = ["tls", "db"];
@@ -53,8 +53,11 @@ pub(crate) async fn prepare(settings: &mut Settings) -> anyhow::Result<()> {
     let aside = aside(&data_dir, kind)?;
     // The cluster's token may be another by now.
     let token = is_given.then_some(TOKEN);
+    // A node that formed a cluster alone had lost its password, and made one that nobody knows.
+    let password = gave_way.then_some(node_password::FILE);
     let moved = token
         .into_iter()
+        .chain(password)
         .chain(LEFT_BEHIND)
         .try_for_each(|name| set_aside(&data_dir.join(name), &aside))
         .and_then(|()| File::open(&data_dir)?.sync_all());
