@@ -1,7 +1,7 @@
 //! Why a snapshot cannot be written or read.
 
 use skerry_bbolt::BboltError;
-use skerry_store::StoreError;
+use skerry_store::{ImportError, StoreError};
 
 /// What went wrong with a snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,20 @@ pub enum ArchiveError {
     /// The state cannot be read.
     #[error(transparent)]
     State(#[from] StoreError),
+    /// A row cannot be taken.
+    #[error("bucket {bucket}: {source}")]
+    Row {
+        /// The bucket that it is in.
+        bucket: &'static str,
+        /// Which, and why.
+        source: ImportError,
+    },
+    /// The state that is made of the snapshot cannot be written.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A database of another program.
+    #[error("it is no snapshot of etcd: it has no bucket 'key'")]
+    NotEtcd,
     /// What the snapshot says of itself cannot be understood.
     #[error("what the snapshot says of itself: {reason}")]
     Metadata {

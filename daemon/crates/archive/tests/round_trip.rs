@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use prost::Message;
-use skerry_archive::{ArchiveError, Member, Metadata, Origin, Snapshot, open};
+use skerry_archive::{
+    ArchiveError, Member, Metadata, Origin, REVISIONS_BUMPED, Snapshot, open, restore,
+};
 use skerry_bbolt::{Database, Writer};
 use skerry_proto::command::{Command, command::Operation};
 use skerry_proto::{etcdserverpb as pb, mvccpb};
@@ -206,6 +208,99 @@ fn leases_and_members_are_written_as_etcd_does() {
     assert_eq!(state, wanted);
 }
 
+/// The entry that a restored state counts as having applied.
+const BASE: LogId = LogId {
+    term: 1,
+    node_id: 1,
+    index: 1,
+};
+
+/// The state that is made of a snapshot.
+fn restored(file: &[u8], dir: &std::path::Path) -> Result<Store, ArchiveError> {
+    let path = dir.join("restored.redb");
+    let mut database = Database::open(Cursor::new(file))?;
+    let mut as_it_is = |_: &[u8], value| Ok(Some(value));
+    let made = restore(&mut database, &path, &mut as_it_is, (BASE, &"alone".into()))?;
+    assert_eq!(made.bumped, made.revision + REVISIONS_BUMPED);
+    Ok(Store::open(&path, Options::default()).unwrap())
+}
+
+#[test]
+fn a_restored_state_has_every_live_key_as_it_was_and_forgets_all_revisions_before() {
+    let mut state = filled();
+    // More than is written at once, and a value that spans pages.
+    for n in 0..200 {
+        state.put(&format!("many/{n:03}"), &"v".repeat(10_000), 0);
+    }
+    state.put("many/000", "again", 7);
+    let dir = tempfile::tempdir().unwrap();
+    let store = restored(&state.file(Origin::default()), dir.path()).unwrap();
+    let all = pb::RangeRequest {
+        key: "a".into(),
+        range_end: "z".into(),
+        ..pb::RangeRequest::default()
+    };
+    let range = |store: &Store, request| store.reader().view().unwrap().range(request);
+    let (before, after) = (range(&state.store, &all), range(&store, &all));
+    let (before, after) = (before.unwrap(), after.unwrap());
+    assert_eq!(before.kvs, after.kvs);
+    assert_eq!(after.kvs.len(), 202);
+    let revision = before.header.unwrap().revision;
+    let bumped = after.header.unwrap().revision;
+    assert_eq!(bumped, revision + REVISIONS_BUMPED);
+    let earlier = pb::RangeRequest {
+        revision,
+        ..all.clone()
+    };
+    assert!(range(&store, &earlier).is_err(), "it is compacted");
+    let view = store.reader().view().unwrap();
+    assert_eq!(view.applied(), Some(BASE));
+    assert_eq!(view.membership().unwrap().unwrap(), "alone");
+    assert_eq!(view.lease_keys(7).unwrap(), ["b", "many/000"]);
+    assert_eq!(view.leases().unwrap()[0].ttl_seconds, 600);
+}
+
+#[test]
+fn what_a_restore_cannot_keep_as_it_is_it_refuses_by_name() {
+    let file = filled().file(Origin::default());
+    let dir = tempfile::tempdir().unwrap();
+    let mut database = open(Cursor::new(&file)).unwrap().database;
+    let mut refuse = |key: &[u8], value| match key {
+        b"b" => Err("cannot be read".to_owned()),
+        _ => Ok(Some(value)),
+    };
+    let path = dir.path().join("a");
+    let refused = restore(&mut database, &path, &mut refuse, (BASE, &"alone".into()));
+    let said = refused.unwrap_err().to_string();
+    assert_eq!(said, "bucket key: row b: cannot be read");
+
+    let broken = |key: &[u8], value: &mvccpb::KeyValue| {
+        let file = written(|rows| {
+            rows.bucket(b"key")?;
+            rows.put(key, &value.encode_to_vec())
+        });
+        let file = file.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        restored(&file, dir.path()).unwrap_err().to_string()
+    };
+    let kv = mvccpb::KeyValue {
+        key: "k".into(),
+        version: 1,
+        create_revision: 9,
+        mod_revision: 8,
+        ..mvccpb::KeyValue::default()
+    };
+    let at = |revision: i64| [&revision.to_be_bytes()[..], b"_", &[0; 8]].concat();
+    assert!(broken(&at(8), &kv).contains("row k: its revisions contradict"));
+    assert!(broken(&at(-8), &kv).contains("row k: its key is not"));
+    assert!(broken(b"8", &kv).contains("row k: its key is not"));
+    let file = written(|rows| rows.bucket(b"other")).unwrap();
+    assert!(matches!(
+        restored(&file, dir.path()),
+        Err(ArchiveError::NotEtcd)
+    ));
+}
+
 #[test]
 fn a_snapshot_says_where_it_is_from_and_one_of_etcd_says_nothing() -> Result<()> {
     let origin = Origin {
@@ -239,6 +334,13 @@ fn a_snapshot_says_where_it_is_from_and_one_of_etcd_says_nothing() -> Result<()>
 fn read_back(
     fill: impl Fn(&mut dyn Rows) -> Result<(), skerry_bbolt::BboltError>,
 ) -> Result<Option<Origin>, ArchiveError> {
+    Origin::read(&mut Database::open(Cursor::new(&written(fill)?))?)
+}
+
+/// A database with these rows.
+fn written(
+    fill: impl Fn(&mut dyn Rows) -> Result<(), skerry_bbolt::BboltError>,
+) -> Result<Vec<u8>, skerry_bbolt::BboltError> {
     let mut measuring = Writer::measuring();
     fill(&mut measuring)?;
     let layout = measuring.finish()?;
@@ -246,7 +348,7 @@ fn read_back(
     let mut writer = Writer::new(&mut file, layout)?;
     fill(&mut writer)?;
     writer.finish()?;
-    Origin::read(&mut Database::open(Cursor::new(&file))?)
+    Ok(file)
 }
 
 /// Either of the two writers.

@@ -11,6 +11,7 @@
 mod apply;
 mod config;
 mod error;
+mod founding;
 mod handle;
 mod lessor;
 pub mod limits;
@@ -25,6 +26,7 @@ mod waiters;
 
 pub use config::{Config, FlushPolicy, Start, StartError};
 pub use error::{ProposeError, ReadError};
+pub use founding::{Founding, begin_log, founding};
 pub use handle::{Caller, Handle};
 pub use reset::{Kept, ResetError, reset};
 pub use shared::Pulse;

@@ -101,18 +101,28 @@ pub fn reset(db_dir: &Path, id: u64, member: &Member) -> Result<Kept, ResetError
         committed: true,
     };
 
+    write(log, writer, |log| {
+        durable(|done| log.save_vote(record::encode_vote(&vote), done))?;
+        durable(|done| log.append(vec![(next.index(), record::encode_entry(&entry))], done))
+    })?;
+    Ok(kept)
+}
+
+/// Writes to a log, and closes it.
+pub(crate) fn write(
+    log: Log,
+    writer: skerry_log::Writer,
+    write: impl FnOnce(&Log) -> Result<(), LogError>,
+) -> Result<(), ResetError> {
     let writing = std::thread::Builder::new()
         .name("log".into())
         .spawn(move || writer.run(|| {}))
         .map_err(ResetError::Thread)?;
-    let written = durable(|done| log.save_vote(record::encode_vote(&vote), done)).and_then(|()| {
-        durable(|done| log.append(vec![(next.index(), record::encode_entry(&entry))], done))
-    });
+    let written = write(&log);
     log.close();
     let ended = writing.join().unwrap_or(Err(LogError::Closed));
     written?;
-    ended?;
-    Ok(kept)
+    Ok(ended?)
 }
 
 /// What log and state say together.
@@ -156,12 +166,12 @@ impl Found {
     }
 }
 
-fn malformed(error: impl std::fmt::Display) -> ResetError {
+pub(crate) fn malformed(error: impl std::fmt::Display) -> ResetError {
     ResetError::Malformed(error.to_string())
 }
 
 /// Waits until the log says that it is on the disk.
-fn durable(write: impl FnOnce(Done) -> Result<(), LogError>) -> Result<(), LogError> {
+pub(crate) fn durable(write: impl FnOnce(Done) -> Result<(), LogError>) -> Result<(), LogError> {
     let (done, outcome) = mpsc::channel();
     write(Box::new(move |result| {
         let _ = done.send(result);

@@ -47,13 +47,13 @@ pub enum Bucket {
 
 /// A lease as etcd writes it (its own package, which no client sees).
 #[derive(Clone, PartialEq, Message)]
-struct LeaseMessage {
+pub(crate) struct LeaseMessage {
     #[prost(int64, tag = "1")]
-    id: i64,
+    pub(crate) id: i64,
     #[prost(int64, tag = "2")]
-    ttl: i64,
+    pub(crate) ttl: i64,
     #[prost(int64, tag = "3")]
-    remaining_ttl: i64,
+    pub(crate) remaining_ttl: i64,
 }
 
 /// Takes a row; breaks where it wants no more.

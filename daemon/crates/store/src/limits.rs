@@ -39,3 +39,9 @@ pub const SNAPSHOT_COMMIT_BYTES: usize = 2 << 20;
 
 /// Revisions without a key that is mirrored, up to which watchers are told of each.
 pub const MIRROR_GAP_REVISIONS_MAX: i64 = 1_024;
+
+/// Bytes of rows of a snapshot that are gathered before they are written to the state made of them.
+pub const IMPORT_COMMIT_BYTES: usize = 1 << 20;
+
+/// Bytes of rows after which the state that is made of a snapshot is made durable.
+pub const IMPORT_FLUSH_BYTES: usize = 64 << 20;

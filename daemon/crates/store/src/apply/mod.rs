@@ -5,6 +5,7 @@
 //! it is applied whole; what it answers and leaves behind is the same on every member.
 
 mod alarm;
+mod import;
 mod kv;
 mod lease;
 mod member;
