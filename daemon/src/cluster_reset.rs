@@ -22,16 +22,7 @@ const MARK: &str = "db/reset-flag";
 /// Resets, says what is to be done now, and returns.
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let data_dir = &settings.data_dir;
-    let mark = data_dir.join(MARK);
-    if mark
-        .try_exists()
-        .with_context(|| mark.display().to_string())?
-    {
-        bail!(
-            "cluster-reset was successfully performed, please remove the cluster-reset flag and start skerry normally, if you need to perform another cluster reset, you must first manually delete the {} file",
-            mark.display()
-        );
-    }
+    refuse_repetition(data_dir)?;
     farewell::refuse(data_dir)?;
     let identity = Identity::load(data_dir)?.filter(|identity| identity.stage == Stage::Member);
     let Some(identity) = identity else {
@@ -46,17 +37,9 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         ..identity
     }
     .save(data_dir)?;
-    let member = Member {
-        name: settings.node_name.clone(),
-        peer_urls: vec![settings.peer_url()],
-        client_urls: vec![settings.client_url()],
-    };
-    let kept = skerry_consensus::reset(&data_dir.join("db"), member_id, &member)
+    let kept = skerry_consensus::reset(&data_dir.join("db"), member_id, &member(settings))
         .context("cluster-reset")?;
-    File::create(&mark)
-        .and_then(|file| file.sync_all())
-        .and_then(|()| File::open(data_dir.join("db"))?.sync_all())
-        .with_context(|| mark.display().to_string())?;
+    mark(data_dir)?;
     tracing::info!(
         members_before = kept.members,
         entries = kept.last_index,
@@ -64,6 +47,39 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         data_dir.display()
     );
     Ok(())
+}
+
+/// What the only member says of itself.
+pub(crate) fn member(settings: &Settings) -> Member {
+    Member {
+        name: settings.node_name.clone(),
+        peer_urls: vec![settings.peer_url()],
+        client_urls: vec![settings.client_url()],
+    }
+}
+
+/// Refuses a reset after which the cluster was not started.
+pub(crate) fn refuse_repetition(data_dir: &Path) -> anyhow::Result<()> {
+    let mark = data_dir.join(MARK);
+    if mark
+        .try_exists()
+        .with_context(|| mark.display().to_string())?
+    {
+        bail!(
+            "cluster-reset was successfully performed, please remove the cluster-reset flag and start skerry normally, if you need to perform another cluster reset, you must first manually delete the {} file",
+            mark.display()
+        );
+    }
+    Ok(())
+}
+
+/// Notes that the cluster was reset.
+pub(crate) fn mark(data_dir: &Path) -> anyhow::Result<()> {
+    let mark = data_dir.join(MARK);
+    File::create(&mark)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| File::open(data_dir.join("db"))?.sync_all())
+        .with_context(|| mark.display().to_string())
 }
 
 /// A start without the flag: from now on another reset is another decision.
@@ -78,7 +94,7 @@ pub(crate) fn is_over(data_dir: &Path) -> anyhow::Result<()> {
 }
 
 /// An id that no cluster has: two members that are reset by mistake do not meet as one.
-fn another_id() -> anyhow::Result<u64> {
+pub(crate) fn another_id() -> anyhow::Result<u64> {
     let mut bytes = [0; 8];
     SystemRandom::new()
         .fill(&mut bytes)

@@ -29,6 +29,7 @@ mod node_password;
 mod outgoing;
 mod panic_hook;
 mod renewal;
+mod restore;
 mod returning;
 mod server;
 mod server_token;

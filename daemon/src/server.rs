@@ -27,7 +27,7 @@ use crate::snapshots::Snapshots;
 use crate::strangers::{Met, Strangers};
 use crate::{
     abandoned, api, api_port, cluster_reset, commands, data_dir, farewell, foreign, kubeconfig,
-    logging, member_nodes, panic_hook, renewal, returning, server_token, service_manager,
+    logging, member_nodes, panic_hook, renewal, restore, returning, server_token, service_manager,
     snapshots, strangers, succession,
 };
 
@@ -65,9 +65,13 @@ struct Ports {
 
 async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     let _lock = data_dir::lock(&settings.data_dir)?;
+    restore::finish(&settings.data_dir)?;
     foreign::refuse_change(&settings)?;
     if let Some(etcd) = &settings.foreign {
         return foreign::serve(&settings, etcd).await;
+    }
+    if let Some(snapshot) = &settings.restore_path {
+        return restore::run(&settings, snapshot);
     }
     if settings.cluster_reset {
         return cluster_reset::run(&settings);

@@ -165,7 +165,11 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     text(
         "cluster-reset-restore-path",
-        "snapshot to start the reset cluster from",
+        "snapshot to start the reset cluster from, of Skerry, K3s or etcd: a file, or a name that is listed",
+    ),
+    switch(
+        "skip-hash-check",
+        "restore a snapshot that has no checksum, as a copy of etcd's file has none",
     ),
     switch(
         "etcd-disable-snapshots",

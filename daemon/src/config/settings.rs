@@ -61,6 +61,10 @@ pub(crate) struct Settings {
     pub(crate) rejoin: bool,
     /// Go on alone with what the disk holds.
     pub(crate) cluster_reset: bool,
+    /// With a reset: go on with what this snapshot holds.
+    pub(crate) restore_path: Option<PathBuf>,
+    /// Take a snapshot that has no checksum.
+    pub(crate) skip_hash_check: bool,
     /// What must be the same on every server.
     pub(crate) critical: Critical,
     /// Lines for the log about settings of K3s that have no effect.
@@ -219,6 +223,8 @@ impl Settings {
                 .unwrap_or(0o600),
             rejoin: given.switch("rejoin")?,
             cluster_reset: given.switch("cluster-reset")?,
+            restore_path: given.restore_path()?,
+            skip_hash_check: given.switch("skip-hash-check")?,
             disable_apiserver: given.switch("disable-apiserver")?,
             disable: given.list("disable"),
             encrypted: given.encrypted()?,
@@ -379,11 +385,18 @@ impl Given {
         })
     }
 
-    fn refuse_what_is_not_served(&self) -> Result<(), ConfigError> {
-        let restore = "cluster-reset-restore-path";
-        if self.text(restore).is_some() {
-            return Err(self.error(restore, "not served by this version".into()));
+    fn restore_path(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let name = "cluster-reset-restore-path";
+        let path = self.text(name).filter(|path| !path.is_empty());
+        if path.is_some() && !self.switch("cluster-reset")? {
+            let words =
+                "invalid flag use; --cluster-reset required with --cluster-reset-restore-path";
+            return Err(self.error(name, words.into()));
         }
+        Ok(path.map(PathBuf::from))
+    }
+
+    fn refuse_what_is_not_served(&self) -> Result<(), ConfigError> {
         for (name, value) in &self.0 {
             let asked = value.values != ["false"] && keys::is_served(name).is_none();
             if asked && k3s::is_unserved(name) {
@@ -589,10 +602,7 @@ mod tests {
             ("--election-timeout 100ms", "at least 5 times"),
             ("--write-kubeconfig-mode 999", "octal"),
             ("--auth-token jwt,sign-method=none", "'auth-token'"),
-            (
-                "--cluster-reset-restore-path x",
-                "not served by this version",
-            ),
+            ("--cluster-reset-restore-path x", "--cluster-reset required"),
             ("--token-file /nonexistent", "/nonexistent"),
         ] {
             assert!(error(flags).contains(words), "{flags}: {}", error(flags));

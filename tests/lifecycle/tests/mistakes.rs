@@ -35,7 +35,7 @@ fn a_bad_configuration_file_is_named_with_its_line_and_the_nearest_key() {
         ("a: b\na: c\n", "config.yaml:2: key 'a' was already given"),
         (
             "cluster-reset-restore-path: x\n",
-            "not served by this version",
+            "--cluster-reset required with --cluster-reset-restore-path",
         ),
     ] {
         server_with(config).refused(&[words]);

@@ -1,0 +1,151 @@
+//! The authorities that K3s keeps in its store, encrypted under its token.
+//!
+//! ```text
+//! value    salt ":" Base64 of (nonce (12) | AES-256-GCM)
+//! key      PBKDF2-HMAC-SHA1 of the token's password and the salt, 4096 rounds
+//! content  JSON: name -> {Timestamp, Content: Base64 of a PEM file}
+//! ```
+//!
+//! Its private keys are in the older forms of SEC 1 and PKCS#1; PKCS#8 is those in an envelope.
+//! Knows nothing about where they go.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::pbkdf2;
+use serde::Deserialize;
+use skerry_pki::{AuthorityFile, AuthorityFiles, Password};
+
+const ROUNDS: u32 = 4_096;
+
+/// What K3s calls them, and the files that they are in both.
+const FILES: [(&str, &str); 11] = [
+    ("ServerCA", "server-ca.crt"),
+    ("ServerCAKey", "server-ca.key"),
+    ("ClientCA", "client-ca.crt"),
+    ("ClientCAKey", "client-ca.key"),
+    ("RequestHeaderCA", "request-header-ca.crt"),
+    ("RequestHeaderCAKey", "request-header-ca.key"),
+    ("ETCDServerCA", "etcd/server-ca.crt"),
+    ("ETCDServerCAKey", "etcd/server-ca.key"),
+    ("ETCDPeerCA", "etcd/peer-ca.crt"),
+    ("ETCDPeerCAKey", "etcd/peer-ca.key"),
+    ("ServiceKey", "service.key"),
+];
+
+/// DER of the AlgorithmIdentifiers of keys on P-256 and of RSA.
+const P256: &[u8] = &[
+    0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+    0xce, 0x3d, 0x03, 0x01, 0x07,
+];
+const RSA: &[u8] = &[
+    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Kept {
+    #[serde(default)]
+    content: String,
+}
+
+/// What the password opens of the copies; nothing where it opens none.
+pub(super) fn open(
+    copies: &[(String, Vec<u8>)],
+    password: &Password,
+) -> anyhow::Result<Option<AuthorityFiles>> {
+    let opened = copies
+        .iter()
+        .rev()
+        .find_map(|(_, copy)| decrypt(copy, password));
+    let Some(text) = opened else {
+        return Ok(None);
+    };
+    let kept: HashMap<String, Kept> =
+        serde_json::from_slice(&text).context("what K3s keeps of its authorities")?;
+    let mut files = Vec::with_capacity(FILES.len());
+    for (theirs, ours) in FILES {
+        let kept = kept
+            .get(theirs)
+            .with_context(|| format!("K3s's bootstrap data has no {theirs}"))?;
+        let pem = pem(&kept.content).with_context(|| format!("K3s's {theirs}"))?;
+        files.push(AuthorityFile::new(ours.to_owned(), pem));
+    }
+    let files = AuthorityFiles(files);
+    files.check()?;
+    Ok(Some(files))
+}
+
+fn decrypt(copy: &[u8], password: &Password) -> Option<Vec<u8>> {
+    let (salt, sealed) = std::str::from_utf8(copy).ok()?.split_once(':')?;
+    let sealed = STANDARD.decode(sealed.trim_ascii()).ok()?;
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+    let mut key = [0; 32];
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA1,
+        NonZeroU32::new(ROUNDS)?,
+        salt.as_bytes(),
+        password.expose().as_bytes(),
+        &mut key,
+    );
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).ok()?);
+    let mut text = sealed.to_vec();
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    let length = key
+        .open_in_place(nonce, Aad::empty(), &mut text)
+        .ok()?
+        .len();
+    text.truncate(length);
+    Some(text)
+}
+
+/// The text of a file, with the first private key in the form that is read here.
+fn pem(content: &str) -> anyhow::Result<String> {
+    let text = STANDARD.decode(content).context("not Base64")?;
+    let text = String::from_utf8(text).context("not PEM")?;
+    for (label, algorithm) in [("EC PRIVATE KEY", P256), ("RSA PRIVATE KEY", RSA)] {
+        let Some(der) = block(&text, label) else {
+            continue;
+        };
+        let mut body = vec![0x02, 0x01, 0x00];
+        body.extend_from_slice(algorithm);
+        body.extend(tagged(0x04, &der));
+        return Ok(armored("PRIVATE KEY", &tagged(0x30, &body)));
+    }
+    Ok(text)
+}
+
+/// The content of the first block of this label.
+fn block(text: &str, label: &str) -> Option<Vec<u8>> {
+    let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
+    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
+    let body: String = body.split_ascii_whitespace().collect();
+    STANDARD.decode(body).ok()
+}
+
+fn armored(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in STANDARD.encode(der).as_bytes().chunks(64) {
+        text.extend(line.iter().map(|byte| char::from(*byte)));
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+/// A value of DER, of less than 65,536 bytes.
+fn tagged(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
+    let length = body.len().to_be_bytes();
+    match body.len() {
+        ..0x80 => out.push(length[7]),
+        0x80..0x100 => out.extend_from_slice(&[0x81, length[7]]),
+        _ => out.extend_from_slice(&[0x82, length[6], length[7]]),
+    }
+    out.extend_from_slice(body);
+    out
+}
