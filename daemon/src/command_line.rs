@@ -18,7 +18,7 @@ usage:
   skerry member list|remove|promote   the members of the cluster
   skerry alarm list|disarm            whether the quota of the datastore is used up
   skerry defrag [flags]               give free space of the datastore back to the disk
-  skerry etcd-snapshot save|list|delete|prune
+  skerry etcd-snapshot save|list|delete|prune|restore
                                       snapshots of the datastore
   skerry status [flags]               who leads, and how far this server has come
   skerry token COMMAND [flags]        bootstrap tokens and the tokens of users

@@ -1,7 +1,7 @@
-//! `skerry etcd-snapshot save|list|delete|prune`: snapshots of the datastore on this node.
+//! `skerry etcd-snapshot save|list|delete|prune|restore`: snapshots of the datastore on this node.
 //!
-//! The server takes them; what lies in the directory is listed and removed without it, so that a
-//! snapshot is found when no server starts any more.
+//! The server takes them; what lies in the directory is listed, removed and restored without it, so
+//! that a snapshot is found when no server starts any more.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -22,6 +22,8 @@ usage:
   skerry etcd-snapshot list [-o json] [flags]            those in this node's directory; also: ls
   skerry etcd-snapshot delete NAME... [flags]            remove these
   skerry etcd-snapshot prune [--name NAME] [flags]       remove the oldest of this name and node
+  skerry etcd-snapshot restore NAME|FILE [flags]         begin a cluster of one with what it holds, as
+                                                         server --cluster-reset with a restore path does
 
   --name NAME                    what the name begins with [on-demand]
   --dir, --etcd-snapshot-dir     the directory [<data-dir>/snapshots]
@@ -59,6 +61,11 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
     let Some((command, rest)) = words.split_first() else {
         bail!("etcd-snapshot wants a command\n{USAGE}");
     };
+    if command == "restore" {
+        let flags = Own::of(rest)?.reset()?;
+        let settings = Settings::load(&flags, std::env::vars()).context("configuration")?;
+        return crate::server::run(settings);
+    }
     let run: fn(&Settings, &Own) -> anyhow::Result<String> = match command.as_str() {
         "save" => save,
         "list" | "ls" | "l" => list,
@@ -110,6 +117,17 @@ impl Own {
             *place = Some(value.with_context(|| format!("{flag} wants a value"))?);
         }
         Ok(own)
+    }
+
+    /// The flags of a server that restores.
+    fn reset(&self) -> anyhow::Result<Vec<String>> {
+        let [name] = &self.names[..] else {
+            bail!("etcd-snapshot restore wants one snapshot\n{USAGE}");
+        };
+        let mut flags = self.flags.clone();
+        flags.push("--cluster-reset".into());
+        flags.push(format!("--cluster-reset-restore-path={name}"));
+        Ok(flags)
     }
 
     fn base(&self) -> anyhow::Result<String> {

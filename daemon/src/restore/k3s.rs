@@ -149,3 +149,93 @@ fn tagged(tag: u8, body: &[u8]) -> Vec<u8> {
     out.extend_from_slice(body);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+    use skerry_pki::{Clock, Identity, Pki};
+
+    use super::*;
+
+    /// As Go writes a private key on P-256: what PKCS#8 has in an envelope.
+    fn as_k3s_has_it(pem: &str) -> String {
+        let Some(der) = block(pem, "PRIVATE KEY") else {
+            return pem.to_owned();
+        };
+        let at = der.windows(P256.len()).position(|place| place == P256);
+        let inner = &der[at.unwrap() + P256.len() + 2..];
+        armored("EC PRIVATE KEY", inner)
+    }
+
+    fn sealed(text: &[u8], password: &str) -> Vec<u8> {
+        let (salt, nonce) = ("0123456789abcdef", [7; NONCE_LEN]);
+        let mut key = [0; 32];
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA1,
+            NonZeroU32::new(4096).unwrap(),
+            salt.as_bytes(),
+            password.as_bytes(),
+            &mut key,
+        );
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).unwrap());
+        let mut sealed = text.to_vec();
+        let unique = Nonce::assume_unique_for_key(nonce);
+        key.seal_in_place_append_tag(unique, Aad::empty(), &mut sealed)
+            .unwrap();
+        let sealed = [&nonce[..], &sealed].concat();
+        format!("{salt}:{}", STANDARD.encode(sealed)).into_bytes()
+    }
+
+    #[test]
+    fn what_k3s_keeps_of_its_authorities_is_opened_by_its_token_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Identity::new("one", vec!["127.0.0.1".parse().unwrap()]);
+        let clock = Arc::new(Clock::system());
+        let pki = Pki::load_or_create(folder.path(), identity, clock).unwrap();
+        let files = pki.authority_files();
+        let kept = FILES.map(|(theirs, ours)| {
+            let pem = as_k3s_has_it(files.text(ours).unwrap());
+            let content = STANDARD.encode(pem);
+            let kept = json!({"Timestamp": "2024-01-01T00:00:00Z", "Content": content});
+            (theirs.to_owned(), kept)
+        });
+        let mut kept = serde_json::Map::from_iter(kept);
+        kept.insert("IPSECKey".into(), json!({"Content": "bm9uZQ=="}));
+        let copy = |kept: &serde_json::Map<_, _>| {
+            let text = serde_json::to_vec(kept).unwrap();
+            vec![("2bb80d537b1d".to_owned(), sealed(&text, "secret"))]
+        };
+        let copies = copy(&kept);
+        let password = Password::new("secret").unwrap();
+        let opened = open(&copies, &password).unwrap().unwrap();
+        let ca = "server-ca.crt";
+        assert_eq!(opened.text(ca).unwrap(), files.text(ca).unwrap());
+        assert!(
+            opened
+                .text("service.key")
+                .unwrap()
+                .contains("BEGIN PRIVATE KEY")
+        );
+        opened.install(tempfile::tempdir().unwrap().path()).unwrap();
+        let other = Password::new("other").unwrap();
+        assert!(open(&copies, &other).unwrap().is_none());
+        assert!(
+            open(&[("x".into(), b"no:thing".to_vec())], &password)
+                .unwrap()
+                .is_none()
+        );
+
+        kept.remove("ETCDPeerCA");
+        let error = open(&copy(&kept), &password).unwrap_err().to_string();
+        assert!(error.contains("ETCDPeerCA"), "{error}");
+    }
+
+    #[test]
+    fn lengths_of_keys_of_any_size_are_those_of_der() {
+        assert_eq!(tagged(4, &[1; 3])[..2], [4, 3]);
+        assert_eq!(tagged(4, &[1; 200])[..3], [4, 0x81, 200]);
+        assert_eq!(tagged(4, &[1; 1200])[..4], [4, 0x82, 4, 176]);
+    }
+}

@@ -60,10 +60,11 @@ fn restore(member: &mut Member, snapshot: &Path) -> Ran {
     ran
 }
 
-fn save(member: &Member) -> PathBuf {
+fn save(member: &Member, flags: &[&str]) -> PathBuf {
     let server = server_of(member);
     let mut words = vec!["etcd-snapshot", "save", "--name=kept"];
     words.extend(server.iter().map(String::as_str));
+    words.extend(flags);
     run(&words, &[]).unwrap().succeeded();
     let mut entries = std::fs::read_dir(member.data_dir.join("snapshots")).unwrap();
     entries.next().unwrap().unwrap().path()
@@ -83,7 +84,7 @@ async fn a_cluster_is_restored_from_a_snapshot_alone_on_empty_disks_and_others_j
         put(&mut client, &format!("k/{n}"), b"before").await;
     }
     let (kept, revision) = read(&mut client, "k/").await;
-    let snapshot = save(&cluster.members[0]);
+    let snapshot = save(&cluster.members[0], &["--snapshot-compress"]);
     put(&mut client, "k/after", b"lost").await;
     said(&cluster, "create configmap lost");
     let away = cluster.folder().join("away.db");
@@ -209,4 +210,32 @@ async fn a_snapshot_of_the_real_etcd_is_taken_over_with_its_objects_in_protobuf(
     let said = kubectl(&cluster, &kubeconfig, 0, get, "").unwrap();
     assert_eq!(said, "b9c1b1a0e-0000-4000-8000-000000000000");
     kubectl(&cluster, &kubeconfig, 0, "label configmap n seen=yes", "").unwrap();
+}
+
+#[tokio::test]
+async fn a_server_goes_back_to_a_snapshot_by_its_name_and_keeps_what_it_had_aside() {
+    let mut cluster = Cluster::start(Kind::Skerry, 1, &brisk()).await.unwrap();
+    put(&mut cluster.client(0).unwrap(), "k", b"before").await;
+    let snapshot = save(&cluster.members[0], &[]);
+    let name = snapshot.file_name().unwrap().to_str().unwrap().to_owned();
+    for round in 1..=2 {
+        put(&mut cluster.client(0).unwrap(), "k", b"after").await;
+        let flags = server_of(&cluster.members[0]);
+        let mut words = vec!["etcd-snapshot", "restore", &name, "--node-name=m1"];
+        words.extend(flags.iter().map(String::as_str));
+        let running = run(&words, &[]).unwrap();
+        running.refused(&["another skerry server uses this data directory"]);
+        let member = &mut cluster.members[0];
+        member.terminate(STOP_DEADLINE).unwrap();
+        let certificate = member.data_dir.join("tls/serving-kube-apiserver.crt");
+        let before = std::fs::read(&certificate).unwrap();
+        run(&words, &[]).unwrap().succeeded();
+        assert_eq!(std::fs::read(&certificate).unwrap(), before);
+        let kept = format!("before-restore-{round}/db/state.redb");
+        assert!(member.data_dir.join(kept).exists());
+        cluster.restart(0).await.unwrap();
+        let (keys, revision) = read(&mut cluster.client(0).unwrap(), "k").await;
+        assert_eq!(keys[0].value, "before");
+        assert!(revision >= REVISIONS_BUMPED);
+    }
 }
