@@ -44,19 +44,21 @@ pub(crate) fn run(settings: &Settings, given: &Path) -> anyhow::Result<()> {
             named()
         );
     }
-    let mut objects = Objects::of(opened.origin.is_some());
+    let mut objects = Objects::default();
     let state = making.folder().join("db/state.redb");
     let mut convert = |key: &[u8], value| objects.convert(key, value);
     let founding = skerry_consensus::founding(FIRST_MEMBER_ID, &cluster_reset::member(settings))?;
     let base = (founding.applied, &founding.membership);
     let made = skerry_archive::restore(&mut opened.database, &state, &mut convert, base);
     let made = made.with_context(named)?;
+    let is_own = opened.origin.is_some();
+    objects.check(is_own).with_context(named)?;
     skerry_consensus::begin_log(&making.folder().join("db"), &founding)?;
     let clock = Arc::new(crate::clock::of(data_dir));
     trust::take(
         settings,
         opened.origin.as_ref(),
-        &objects.bootstraps,
+        &objects,
         making.folder(),
         &clock,
     )

@@ -1,7 +1,7 @@
 //! Putting what was made of a snapshot in the place of what was there, whenever the power goes.
 //!
 //! ```text
-//! restoring/   is being made: of no use, the next attempt removes it
+//! restoring/   is being made: of no use, the next start removes it
 //! restored/    is whole; `aside` in it names where the old goes; each start moves on from here
 //! ```
 //!
@@ -76,8 +76,15 @@ impl Drop for Making {
     }
 }
 
-/// Puts what was made in place, if something was.
+/// Puts what was made in place, if something was; what was not made whole goes.
 pub(crate) fn finish(data_dir: &Path) -> anyhow::Result<()> {
+    let making = data_dir.join(MAKING);
+    match fs::remove_dir_all(&making) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| making.display().to_string());
+        }
+        _ => {}
+    }
     let made = data_dir.join(MADE);
     if !made.is_dir() {
         return Ok(());
@@ -207,6 +214,7 @@ mod tests {
             std::mem::forget(making);
             finish(directory.path()).unwrap();
             assert_eq!(read(directory.path().join("db/state")), "old");
+            assert!(!directory.path().join(MAKING).exists());
         }
         drop(Making::begin(directory.path()).unwrap());
         assert!(!directory.path().join(MAKING).exists());

@@ -14,6 +14,7 @@ use skerry_pki::{AuthorityFiles, CaHash, Clock, Pki, Token, TokenFile};
 use skerry_supervisor::{Bootstrap, BootstrapError, EnvelopeError};
 
 use super::k3s;
+use super::objects::Objects;
 use crate::config::Settings;
 use crate::membership::pki_identity;
 
@@ -21,7 +22,7 @@ use crate::membership::pki_identity;
 pub(super) fn take(
     settings: &Settings,
     origin: Option<&Origin>,
-    bootstraps: &[(String, Vec<u8>)],
+    objects: &Objects,
     folder: &Path,
     clock: &Arc<Clock>,
 ) -> anyhow::Result<()> {
@@ -29,17 +30,18 @@ pub(super) fn take(
     let has_own = data_dir.join("tls/server-ca.crt").exists();
     let tokens = tokens(settings)?;
     let sealed = origin.and_then(|origin| origin.bootstrap.as_deref());
-    let opened = match (sealed, bootstraps) {
-        (Some(sealed), _) => {
+    let opened = match (sealed, &objects.own[..], &objects.k3s[..]) {
+        (Some(sealed), ..) => {
             let of = origin.and_then(|origin| origin.metadata.token_fingerprint.as_deref());
             let open = |token: &Token| open(sealed, token);
             Some(first(&tokens, of.unwrap_or("unknown"), open)?)
         }
-        (None, []) => None,
-        (None, [.., (name, _)]) => {
-            let open = |token: &Token| k3s::open(bootstraps, token.password());
+        (None, [.., (name, sealed)], _) => Some(first(&tokens, name, |token| open(sealed, token))?),
+        (None, [], [.., (name, _)]) => {
+            let open = |token: &Token| k3s::open(&objects.k3s, token.password());
             Some(first(&tokens, name, open)?)
         }
+        (None, [], []) => None,
     };
     let own = |create: bool| {
         let load = if create {
