@@ -2,6 +2,7 @@
 //! etcd with objects in the form of upstream's API server.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,6 +49,16 @@ async fn read(
     (answer.kvs, answer.header.unwrap().revision)
 }
 
+/// Kind, namespace, name and uid of every object of the kinds that nobody removes by himself.
+fn objects(cluster: &Cluster, kubeconfig: &Path) -> BTreeSet<String> {
+    let kinds = "namespaces,configmaps,serviceaccounts,services,roles,rolebindings,clusterroles,clusterrolebindings,priorityclasses";
+    let path =
+        "{range.items[*]}{.kind},{.metadata.namespace},{.metadata.name},{.metadata.uid};{end}";
+    let words = format!("get {kinds} -A -o jsonpath={path}");
+    let said = kubectl(cluster, kubeconfig, 0, &words, "").unwrap();
+    said.split_terminator(';').map(str::to_owned).collect()
+}
+
 /// Starts a member with the words of a restore, which ends.
 fn restore(member: &mut Member, snapshot: &Path) -> Ran {
     let before = member.command.len();
@@ -84,6 +95,8 @@ async fn a_cluster_is_restored_from_a_snapshot_alone_on_empty_disks_and_others_j
         put(&mut client, &format!("k/{n}"), b"before").await;
     }
     let (kept, revision) = read(&mut client, "k/").await;
+    let were = objects(&cluster, &kubeconfig);
+    assert!(were.len() > 50, "{were:?}");
     let snapshot = save(&cluster.members[0], &["--snapshot-compress"]);
     put(&mut client, "k/after", b"lost").await;
     said(&cluster, "create configmap lost");
@@ -113,6 +126,9 @@ async fn a_cluster_is_restored_from_a_snapshot_alone_on_empty_disks_and_others_j
     let (restored, bumped) = read(&mut client, "k/").await;
     assert_eq!(restored, kept);
     assert!(bumped >= revision + REVISIONS_BUMPED, "{bumped}");
+    let are = objects(&cluster, &kubeconfig);
+    let lost: Vec<_> = were.difference(&are).collect();
+    assert!(lost.is_empty(), "{lost:?}");
     // The same authorities: the kubeconfig of before is still one of this cluster.
     assert_eq!(
         said(&cluster, "get configmap kept -o jsonpath={.data.a}"),
