@@ -8,13 +8,12 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
-use skerry_token::time::rfc3339;
 
 use super::token::flag_takes_value;
 use crate::admin::Client;
 use crate::config::{Settings, base_name};
 use crate::snapshots::folder::Found;
-use crate::snapshots::{Folder, ROUTE};
+use crate::snapshots::{Folder, ROUTE, Remote, created};
 
 const USAGE: &str = "\
 usage:
@@ -29,6 +28,7 @@ usage:
   --dir, --etcd-snapshot-dir     the directory [<data-dir>/snapshots]
   --snapshot-compress, --etcd-snapshot-compress     save: as a zip file
   --snapshot-retention, --etcd-snapshot-retention   prune: how many are left [5]
+  --s3, --s3-endpoint, --s3-bucket and all other --etcd-s3-...   in a bucket too
 
 A snapshot is a file of etcd's own format: etcdutl reads it. It holds the cluster's authorities too,
 sealed under the servers' token: keep the token with it.
@@ -158,6 +158,9 @@ fn save(settings: &Settings, own: &Own) -> anyhow::Result<String> {
     if settings.snapshots.compress {
         order["compress"] = true.into();
     }
+    if let Some(s3) = &settings.snapshots.s3 {
+        order["s3"] = serde_json::to_value(s3)?;
+    }
     let client = Client::of(settings)?;
     let path = format!("/v1-skerry/admin/{ROUTE}");
     let taken = runtime.block_on(client.post(&path, &order))?;
@@ -165,26 +168,55 @@ fn save(settings: &Settings, own: &Own) -> anyhow::Result<String> {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    Ok(format!(
+    let mut text = format!(
         "Snapshot {} saved: {}, {} bytes, revision {}.\n",
         said("name"),
         said("location"),
         said("size"),
         said("revision"),
-    ))
+    );
+    if let Some(location) = taken["remote"].as_str() {
+        let _ = writeln!(text, "Snapshot {} uploaded: {location}.", said("name"));
+    }
+    Ok(text)
+}
+
+/// A snapshot, and where it is.
+struct Listed {
+    found: Found,
+    location: String,
+    node: String,
+}
+
+fn remote(settings: &Settings) -> anyhow::Result<Option<Remote>> {
+    settings.snapshots.s3.as_ref().map(Remote::open).transpose()
 }
 
 fn list(settings: &Settings, own: &Own) -> anyhow::Result<String> {
     let folder = Folder::of(settings);
-    let found = folder.list()?;
+    let here = folder.list()?.into_iter().map(|found| Listed {
+        location: location(&folder, &found),
+        node: settings.node_name.clone(),
+        found,
+    });
+    let mut listed: Vec<Listed> = here.collect();
+    if let Some(remote) = remote(settings)? {
+        let there = remote.list().inspect_err(|_| {
+            // What is here is said all the same.
+            let _ = print(&table(&listed));
+        });
+        listed.extend(there?.into_iter().map(|found| Listed {
+            location: remote.location(&found.name),
+            node: "s3".to_owned(),
+            found,
+        }));
+    }
     match own.output.as_deref() {
-        None | Some("table" | "standard") => Ok(table(&folder, &found)),
+        None | Some("table" | "standard") => Ok(table(&listed)),
         // What is JSON is YAML.
         Some("json" | "yaml") => {
-            let node = &settings.node_name;
-            let items = found.iter().map(|found| as_json(&folder, found, node));
-            let list =
-                json!({"apiVersion": "v1", "kind": "List", "items": Value::from_iter(items)});
+            let items = Value::from_iter(listed.iter().map(as_json));
+            let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
             Ok(format!("{list}\n"))
         }
         Some(other) => bail!("invalid output format: {other}"),
@@ -195,20 +227,20 @@ fn location(folder: &Folder, found: &Found) -> String {
     format!("file://{}", folder.path_of(&found.name).display())
 }
 
-fn created(found: &Found) -> String {
-    rfc3339(i64::try_from(found.time).unwrap_or(i64::MAX))
-}
-
-fn table(folder: &Folder, found: &[Found]) -> String {
+fn table(listed: &[Listed]) -> String {
     let mut lines = vec![["Name", "Location", "Size", "Created"].map(str::to_owned)];
-    lines.extend(found.iter().map(|found| {
-        [
-            found.name.clone(),
-            location(folder, found),
-            found.bytes.to_string(),
-            created(found),
-        ]
-    }));
+    lines.extend(listed.iter().map(
+        |Listed {
+             found, location, ..
+         }| {
+            [
+                found.name.clone(),
+                location.clone(),
+                found.bytes.to_string(),
+                created(found),
+            ]
+        },
+    ));
     let width = |column: usize| {
         let widths = lines.iter().map(|line| line[column].chars().count());
         widths.max().unwrap_or(0) + 1
@@ -225,15 +257,16 @@ fn table(folder: &Folder, found: &[Found]) -> String {
 }
 
 /// As K3s's resource of a snapshot.
-fn as_json(folder: &Folder, found: &Found, node: &str) -> Value {
+fn as_json(listed: &Listed) -> Value {
+    let found = &listed.found;
     json!({
         "apiVersion": "k3s.cattle.io/v1",
         "kind": "ETCDSnapshotFile",
         "metadata": {"name": found.name},
         "spec": {
             "snapshotName": found.name,
-            "nodeName": node,
-            "location": location(folder, found),
+            "nodeName": listed.node,
+            "location": listed.location,
         },
         "status": {
             "size": found.bytes.to_string(),
@@ -248,9 +281,15 @@ fn delete(settings: &Settings, own: &Own) -> anyhow::Result<String> {
         bail!("no snapshots given for removal\n{USAGE}");
     }
     let folder = Folder::of(settings);
+    let remote = remote(settings)?;
     let (mut said, mut missing) = (String::new(), Vec::new());
     for name in &own.names {
-        match folder.delete(name)? {
+        // The bucket first: what fails there is tried again with the same words.
+        let was_there = match &remote {
+            Some(remote) => remote.delete(name)?,
+            None => false,
+        };
+        match folder.delete(name)? || was_there {
             true => _ = writeln!(said, "Snapshot {name} deleted."),
             false => missing.push(name.as_str()),
         }
@@ -268,7 +307,12 @@ fn delete(settings: &Settings, own: &Own) -> anyhow::Result<String> {
 
 fn prune(settings: &Settings, own: &Own) -> anyhow::Result<String> {
     let keep = settings.snapshots.retention;
-    let removed = Folder::of(settings).prune(&own.base()?, &settings.node_name, keep)?;
+    let base = own.base()?;
+    let mut removed = Folder::of(settings).prune(&base, &settings.node_name, keep)?;
+    if let Some(remote) = remote(settings)? {
+        let keep = remote.retention();
+        removed.extend(remote.prune(&base, &settings.node_name, keep)?);
+    }
     let lines = removed.iter();
     Ok(lines
         .map(|name| format!("Snapshot {name} deleted.\n"))
@@ -318,17 +362,22 @@ mod tests {
     #[test]
     fn the_list_is_that_of_k3s() {
         let folder = Folder::at("/d".into());
-        let found = [Found {
+        let found = Found {
             name: "on-demand-n-0".into(),
             bytes: 7,
             time: 0,
+        };
+        let listed = [Listed {
+            location: location(&folder, &found),
+            node: "n".into(),
+            found,
         }];
         assert_eq!(
-            table(&folder, &found),
+            table(&listed),
             "Name          Location                Size Created\n\
              on-demand-n-0 file:///d/on-demand-n-0 7    1970-01-01T00:00:00Z\n"
         );
-        let item = as_json(&folder, &found[0], "n");
+        let item = as_json(&listed[0]);
         assert_eq!(item["spec"]["location"], "file:///d/on-demand-n-0");
         assert_eq!(item["status"]["creationTime"], "1970-01-01T00:00:00Z");
     }

@@ -192,6 +192,54 @@ pub(crate) const KEYS: &[Key] = &[
         "directory of snapshots; any but the default must be there [<data-dir>/snapshots]",
     ),
     switch("etcd-snapshot-compress", "compress snapshots, to zip files"),
+    switch(
+        "etcd-s3",
+        "put snapshots into a bucket of an S3-compatible store too",
+    ),
+    text(
+        "etcd-s3-endpoint",
+        "the store's host or host:port [s3.amazonaws.com]",
+    ),
+    text(
+        "etcd-s3-endpoint-ca",
+        "file of the authorities that its certificate stems from, or they in base 64 [the system's]",
+    ),
+    switch(
+        "etcd-s3-skip-ssl-verify",
+        "take whatever certificate it has",
+    ),
+    switch("etcd-s3-insecure", "speak plain HTTP with it"),
+    text(
+        "etcd-s3-access-key",
+        "id of the key to it [AWS_ACCESS_KEY_ID]",
+    ),
+    text(
+        "etcd-s3-secret-key",
+        "the key to it [AWS_SECRET_ACCESS_KEY]",
+    ),
+    text(
+        "etcd-s3-session-token",
+        "where the key is a passing one [AWS_SESSION_TOKEN]",
+    ),
+    text("etcd-s3-bucket", "the bucket, which must be there"),
+    text(
+        "etcd-s3-bucket-lookup-type",
+        "how requests name the bucket: auto, dns or path [auto]",
+    ),
+    text("etcd-s3-region", "region that it is in [us-east-1]"),
+    text("etcd-s3-folder", "folder in it"),
+    text(
+        "etcd-s3-retention",
+        "how many scheduled ones are kept there, 0 for all [--etcd-snapshot-retention]",
+    ),
+    text(
+        "etcd-s3-proxy",
+        "http://host:port to reach it through, or none",
+    ),
+    text(
+        "etcd-s3-timeout",
+        "longest time that one operation may take [5m]",
+    ),
     text(
         "quota-backend-bytes",
         "size of the state at which writes are refused [2147483648]",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, FileError};
 use super::keys::{self, Key, Kind};
+use super::s3;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +134,15 @@ fn environment_values(
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<Layers, LayerError> {
     let mut layers = Layers::new();
+    let mut of_others = Layers::new();
     for (variable, value) in variables {
+        if let Some((_, name)) = s3::ENVIRONMENT.iter().find(|(known, _)| *known == variable)
+            && let Some(key) = keys::find(name)
+        {
+            let origin = Origin::Environment(variable);
+            put(&mut of_others, key, vec![value], false, origin)?;
+            continue;
+        }
         let Some(name) = variable.strip_prefix("SKERRY_") else {
             continue;
         };
@@ -149,7 +158,8 @@ fn environment_values(
             )?;
         }
     }
-    Ok(layers)
+    of_others.append(&mut layers);
+    Ok(of_others)
 }
 
 fn files_over(layers: &mut Layers, main: &Path, must_exist: bool) -> Result<(), LayerError> {

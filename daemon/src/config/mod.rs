@@ -12,6 +12,7 @@ mod k3s;
 mod keys;
 mod layers;
 mod parse;
+mod s3;
 mod settings;
 mod snapshots;
 

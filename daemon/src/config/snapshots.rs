@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use skerry_archive::{Schedule, name};
 
-use super::parse;
 use super::settings::{ConfigError, Given};
+use super::{parse, s3};
 
 const DIR: &str = "etcd-snapshot-dir";
 const NAME: &str = "etcd-snapshot-name";
@@ -32,6 +32,8 @@ pub(crate) struct SnapshotSettings {
     /// How many scheduled ones are kept; 0: all.
     pub(crate) retention: usize,
     pub(crate) compress: bool,
+    /// The bucket that they go to too.
+    pub(crate) s3: Option<skerry_bucket::Settings>,
 }
 
 /// What the settings ask for.
@@ -53,14 +55,16 @@ pub(super) fn snapshots(given: &Given) -> Result<SnapshotSettings, ConfigError> 
         text.parse()
             .map_err(|_| parse::expected("a number of snapshots, 0 for all", text))
     })?;
+    let retention = retention.unwrap_or(RETENTION_DEFAULT);
     Ok(SnapshotSettings {
         dir,
         name: given
             .parsed(NAME, base_name)?
             .unwrap_or_else(|| "etcd-snapshot".to_owned()),
         schedule,
-        retention: retention.unwrap_or(RETENTION_DEFAULT),
+        retention,
         compress: given.switch(COMPRESS)?,
+        s3: s3::bucket(given, retention)?,
     })
 }
 

@@ -6,10 +6,12 @@
 pub(crate) mod folder;
 pub(crate) mod limits;
 mod origin;
+mod remote;
 mod rounds;
 mod take;
 
 pub(crate) use folder::Folder;
 pub(crate) use origin::describe;
+pub(crate) use remote::{Remote, created};
 pub(crate) use rounds::rounds;
 pub(crate) use take::{ROUTE, Snapshots, routes};

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use skerry_archive::limits::COMPRESSED_BYTES_MAX;
 use skerry_archive::zip::ZipWriter;
 use skerry_archive::{ArchiveError, Describe, Snapshot, name};
+use skerry_bucket::Settings as BucketSettings;
 use skerry_consensus::{Handle, Role};
 use skerry_kube::{EventNote, Local};
 use skerry_listen::Stop;
@@ -22,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::folder::{Folder, Steady};
 use super::limits::COMPRESSED_PART;
+use super::remote::Remote;
 use crate::admin::{Refused, Routes};
 use crate::config::{Settings, SnapshotSettings, base_name};
 use crate::gauges::{self, Gauge};
@@ -69,6 +71,9 @@ pub(crate) struct Order {
     pub(crate) compress: bool,
     /// How many of its kind are kept; 0: all.
     pub(crate) retention: usize,
+    /// The bucket that it goes to too, where as many are kept as its settings say unless all are
+    /// kept here.
+    pub(crate) s3: Option<BucketSettings>,
 }
 
 /// A snapshot that was taken.
@@ -80,6 +85,8 @@ pub(crate) struct Taken {
     pub(crate) revision: i64,
     /// Older ones that were removed for it.
     pub(crate) removed: Vec<String>,
+    /// Where in a bucket it is too, or why it is not.
+    pub(crate) remote: Option<Result<String, String>>,
 }
 
 impl Snapshots {
@@ -117,6 +124,7 @@ impl Snapshots {
             folder: self.0.folder.clone(),
             compress: settings.compress,
             retention: settings.retention,
+            s3: settings.s3.clone(),
         }
     }
 
@@ -203,13 +211,40 @@ impl Taker {
         });
         self.failures.store(0, Relaxed);
         self.measure_newest();
-        Ok(Taken {
+        let mut taken = Taken {
             path: order.folder.path_of(&name),
             name,
             bytes,
             revision,
             removed,
-        })
+            remote: None,
+        };
+        if let Some(settings) = &order.s3 {
+            let put = self.put(settings, order, &taken);
+            taken.remote = Some(put.map_err(|error| format!("{error:#}")));
+        }
+        Ok(taken)
+    }
+
+    /// Puts what is whole on the disk into a bucket; says where.
+    fn put(
+        &self,
+        settings: &BucketSettings,
+        order: &Order,
+        taken: &Taken,
+    ) -> anyhow::Result<String> {
+        let remote = Remote::open(settings)?;
+        let location = remote.location(&taken.name);
+        remote.put(&taken.path, &taken.name, taken.bytes, self.stop.requested())?;
+        if order.retention > 0 {
+            match remote.prune(&order.base, &self.node_name, settings.retention) {
+                Ok(removed) => tracing::info!(location, ?removed, "a snapshot was uploaded"),
+                Err(error) => {
+                    tracing::warn!(%error, "older snapshots could not be removed from the bucket");
+                }
+            }
+        }
+        Ok(location)
     }
 
     /// Writes the state into a file; says how long it is.
@@ -248,10 +283,29 @@ impl Taker {
                 bytes,
                 revision,
                 removed,
+                remote,
             }) => {
                 let (path, removed) = (path.display(), removed.join(","));
                 tracing::info!(%path, bytes, revision, removed, "a snapshot was taken");
                 let message = format!("Snapshot {name} saved on {node}");
+                match remote {
+                    Some(Ok(location)) => {
+                        self.event(
+                            false,
+                            "ETCDSnapshotCreated",
+                            &format!("Snapshot {name} saved at {location}"),
+                        )
+                        .await
+                    }
+                    Some(Err(error)) => {
+                        tracing::error!("a snapshot was not uploaded: {error}");
+                        let failures = self.failures.fetch_add(1, Relaxed) + 1;
+                        gauges::set(&FAILURES, &[], failures.into());
+                        let message = format!("Failed to save snapshot {name} on S3: {error}");
+                        self.event(true, "ETCDSnapshotFailed", &message).await;
+                    }
+                    None => {}
+                }
                 ("ETCDSnapshotCreated", message)
             }
             Err(error) => {
@@ -262,14 +316,18 @@ impl Taker {
                 ("ETCDSnapshotFailed", message)
             }
         };
+        self.event(taken.is_err(), reason, &message).await;
+    }
+
+    async fn event(&self, warning: bool, reason: &'static str, message: &str) {
         if let Some(local) = &self.local {
             let note = EventNote {
                 kind: "Node",
                 namespace: "",
-                name: node,
+                name: &self.node_name,
                 reason,
-                warning: taken.is_err(),
-                message: &message,
+                warning,
+                message,
             };
             local.event(&note).await;
         }
@@ -298,11 +356,16 @@ pub(crate) fn routes(routes: Routes, snapshots: &Snapshots) -> Routes {
         async move {
             let order = asked(&ask.body, snapshots.scheduled())?;
             let taken = snapshots.save(order).await?;
+            let remote = taken.remote.transpose().map_err(|error| {
+                let path = taken.path.display();
+                anyhow::anyhow!("saved as {path}, but: {error}")
+            })?;
             Ok(json!({
                 "name": taken.name,
                 "location": format!("file://{}", taken.path.display()),
                 "size": taken.bytes,
                 "revision": taken.revision,
+                "remote": remote,
             }))
         }
     })
@@ -316,11 +379,17 @@ fn asked(body: &Value, of_settings: Order) -> Result<Order, Refused> {
         Some(path) if path.is_absolute() => Folder::at(path),
         Some(_) => return Err(Refused::bad_request("dir: wants an absolute path")),
     };
+    let s3 = match &body["s3"] {
+        Value::Null => of_settings.s3,
+        asked => serde_json::from_value(asked.clone())
+            .map_err(|_| Refused::bad_request("s3: wants the settings of a bucket"))?,
+    };
     let base = body["name"].as_str().unwrap_or("on-demand");
     Ok(Order {
         base: base_name(base).map_err(|error| Refused::bad_request(format!("name: {error}")))?,
         folder,
         compress: body["compress"].as_bool().unwrap_or(of_settings.compress),
         retention: 0,
+        s3,
     })
 }
