@@ -209,8 +209,6 @@ impl Taker {
             tracing::warn!(%error, "older snapshots could not be removed");
             Vec::new()
         });
-        self.failures.store(0, Relaxed);
-        self.measure_newest();
         let mut taken = Taken {
             path: order.folder.path_of(&name),
             name,
@@ -223,6 +221,10 @@ impl Taker {
             let put = self.put(settings, order, &taken);
             taken.remote = Some(put.map_err(|error| format!("{error:#}")));
         }
+        if !matches!(taken.remote, Some(Err(_))) {
+            self.failures.store(0, Relaxed);
+        }
+        self.measure_newest();
         Ok(taken)
     }
 
