@@ -328,3 +328,42 @@ async fn scheduled_snapshots_go_to_a_bucket_over_tls_and_the_oldest_go() {
     let unknown = snapshot(member, &[&["ls"], &unknown[..]].concat(), &[]);
     unknown.refused(&["certificate", "--etcd-s3-endpoint-ca"]);
 }
+
+#[tokio::test]
+async fn a_store_that_is_silent_holds_up_neither_the_server_nor_its_stop() {
+    // Connections are taken by the system, and nobody reads from them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = brisk();
+    options.flags.extend([
+        "--etcd-s3".to_owned(),
+        "--etcd-s3-insecure".to_owned(),
+        format!("--etcd-s3-endpoint={}", silent.local_addr().unwrap()),
+        "--etcd-s3-bucket=snaps".to_owned(),
+        "--etcd-s3-access-key=known".to_owned(),
+        "--etcd-s3-secret-key=hidden".to_owned(),
+    ]);
+    let mut cluster = Cluster::start(Kind::Skerry, 1, &options).await.unwrap();
+    let folder = cluster.members[0].data_dir.join("snapshots");
+    let ran = std::thread::scope(|scope| {
+        let server = server_of(&cluster.members[0]);
+        let saving = scope.spawn(move || {
+            let words = ["etcd-snapshot", "save", "--node-name", "m1"];
+            let server = server.iter().map(String::as_str);
+            let words: Vec<&str> = words.into_iter().chain(server).collect();
+            run(&words, &[]).unwrap()
+        });
+        eventually("it is on the disk", DEADLINE, || {
+            let is_whole = |name: std::ffi::OsString| !name.to_string_lossy().starts_with('.');
+            let mut files = std::fs::read_dir(&folder)?.flatten();
+            ensure!(files.any(|file| is_whole(file.file_name())));
+            Ok(())
+        })
+        .unwrap();
+        // Less than a store may be silent for.
+        let stopped = cluster.members[0].terminate(Duration::from_secs(25));
+        assert!(stopped.unwrap().success());
+        saving.join().unwrap()
+    });
+    // In which words depends on whether its connection or its server ended first.
+    ran.refused(&[]);
+}
