@@ -194,3 +194,27 @@ async fn a_file_that_is_shorter_than_said_is_not_sent() {
     assert!(matches!(error, BucketError::File { .. }), "{error}");
     assert_eq!(asked.load(SeqCst), 0);
 }
+
+#[tokio::test]
+async fn a_proxy_connects_to_the_store_or_its_refusal_is_told() {
+    let (mut settings, asked) = store(|_, request, stream| {
+        assert!(request.starts_with("CONNECT store.invalid:9000 HTTP/1.1\r\n"));
+        if !request.contains("\r\nProxy-Authorization: Basic dTpoaWRkZW4=\r\n") {
+            return answer(&stream, "407 Proxy Authentication Required", "");
+        }
+        (&stream).write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let mut first = [0; 4];
+        (&stream).read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"GET ");
+        answer(&stream, "200 OK", LIST);
+    });
+    let proxy = std::mem::replace(&mut settings.endpoint, "store.invalid:9000".into());
+    settings.proxy = format!("http://u:hidden@{proxy}");
+    assert_eq!(list(&settings).await.unwrap(), 1);
+    settings.proxy = format!("http://{proxy}");
+    let error = list(&settings).await.unwrap_err().to_string();
+    for words in ["407", &proxy, "--etcd-s3-proxy"] {
+        assert!(error.contains(words), "no {words}: {error}");
+    }
+    assert_eq!(asked.load(SeqCst), 2);
+}
