@@ -2,7 +2,6 @@
 //! ones while its server runs, and other authorities for the cluster.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use skerry_pki::{Clock, Inspected, Leaf, inspect};
 use skerry_token::time::rfc3339;
 
+use super::print;
 use crate::admin::Client;
 use crate::config::Settings;
 use crate::expiry::days_left;
@@ -297,12 +297,6 @@ fn read_authorities(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
         );
     }
     Ok(files)
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 //! Looks and changes nothing. What would stop the server fails; what will hurt later is a warning.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use nix::unistd::{AccessFlags, access};
 
+use super::print;
 use crate::config::Settings;
 
 const USAGE: &str = "\
@@ -65,12 +65,6 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         1 => bail!("the server would not start: one check failed"),
         failed => bail!("the server would not start: {failed} checks failed"),
     }
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
 }
 
 fn table(rows: &[Row]) -> String {

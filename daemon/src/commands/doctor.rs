@@ -4,7 +4,6 @@
 //! line is one fact with its numbers, and the command fails where one of them is bad.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +13,7 @@ use http::Method;
 use serde_json::{Value, json};
 use skerry_consensus::Handle;
 
+use super::print;
 use crate::admin::{Client, Routes};
 use crate::config::Settings;
 use crate::doctor::disk;
@@ -310,10 +310,4 @@ fn about_manifests(findings: &mut Findings, manifests: &Value) {
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs())
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
 }

@@ -4,11 +4,11 @@
 //! that a snapshot is found when no server starts any more.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
+use super::print;
 use super::token::flag_takes_value;
 use crate::admin::Client;
 use crate::config::{Settings, base_name};
@@ -317,12 +317,6 @@ fn prune(settings: &Settings, own: &Own) -> anyhow::Result<String> {
     Ok(lines
         .map(|name| format!("Snapshot {name} deleted.\n"))
         .collect())
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
 }
 
 #[cfg(test)]

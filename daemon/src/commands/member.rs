@@ -2,7 +2,6 @@
 //! the client certificate of its data directory.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +9,7 @@ use skerry_etcd::rpc::etcdserverpb::cluster_client::ClusterClient;
 use skerry_proto::etcdserverpb as pb;
 use tonic::transport::Channel;
 
+use super::print;
 use crate::client_channel;
 use crate::config::Settings;
 
@@ -172,10 +172,4 @@ fn table(members: &[pb::Member]) -> String {
         );
     }
     text
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
 }

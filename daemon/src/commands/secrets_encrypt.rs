@@ -4,13 +4,13 @@
 //! them, is one here, and the command says so.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use skerry_kube::{ApiError, Encryption, EncryptionChange};
 
+use super::print;
 use crate::admin::{Client, Refused, Routes};
 use crate::config::Settings;
 
@@ -129,12 +129,6 @@ fn told(status: &Value) -> String {
         let _ = writeln!(out, "        AES-GCM   {name}");
     }
     out
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! `skerry status`: what this node's server thinks of its cluster, in words.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use skerry_consensus::{Role, Status};
 
+use super::print;
 use crate::admin::Client;
 use crate::config::Settings;
 use crate::strangers;
@@ -118,12 +118,6 @@ fn table(answer: &Value) -> String {
         );
     }
     out
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 //!
 //! Knows nothing about how tokens are recognized. Asks this node's server as its administrator.
 
-use std::io::Write as _;
-
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use skerry_pki::Token;
 
 use super::bootstrap_token;
+use super::print;
 use crate::admin::Client;
 use crate::config::Settings;
 use crate::server_token;
@@ -178,12 +177,6 @@ fn escaped(name: &str) -> String {
         }
     }
     text
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
 }
 
 #[cfg(test)]
