@@ -1,7 +1,7 @@
 # Sourced: the root's tree and its squashfs.
 
-# What the root is made of; apt adds what these depend on.
-ROOT_PACKAGES=(systemd systemd-timesyncd udev kmod mount dosfstools busybox-static netbase ca-certificates)
+# What the root is made of; apt adds what these depend on. systemd-boot: what says of a root on trial that it is good.
+ROOT_PACKAGES=(systemd systemd-boot systemd-timesyncd udev kmod mount dosfstools busybox-static netbase ca-certificates)
 # What only installing and administrating needs, or nobody here: the image is replaced as a whole, never changed.
 ROOT_WITHOUT=(
   'usr/share/[!d]*' 'usr/share/d[!b]*' 'usr/lib/*/perl*' 'usr/lib/*/gconv' usr/lib/udev/hwdb.bin usr/lib/udev/hwdb.d

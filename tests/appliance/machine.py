@@ -29,16 +29,53 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def forwards(api, etcd, to=""):
+    """Ports of this machine that lead to the API and the datastore of an emulated one."""
+    return f"hostfwd=tcp:127.0.0.1:{api}-{to}:6443,hostfwd=tcp:127.0.0.1:{etcd}-{to}:2379"
+
+
+class Cable:
+    def __init__(self, number):
+        """The place of the machine with that number, from 0, at a switch; addresses go to who asks first."""
+        self.number = number
+        self.address = f"10.0.2.{15 + number}"
+        self.port, self.api, self.etcd = free_port(), free_port(), free_port()
+
+
+class Switch:
+    def __init__(self, count):
+        """A network of `count` machines with a router that gives them addresses: an emulator without a machine.
+
+        It stays while machines come and go. They have to ask for their addresses in the order of their numbers.
+        """
+        self.cables = [Cable(number) for number in range(count)]
+        ways_in = ",".join(forwards(cable.api, cable.etcd, cable.address) for cable in self.cables)
+        network = ["-netdev", f"user,id=router,{ways_in}", "-netdev", "hubport,id=hub,hubid=0,netdev=router"]
+        for cable in self.cables:
+            network += ["-netdev", f"socket,id=line{cable.number},listen=127.0.0.1:{cable.port}",
+                        "-netdev", f"hubport,id=hub{cable.number},hubid=0,netdev=line{cable.number}"]
+        self.process = subprocess.Popen(
+            ["qemu-system-aarch64", "-M", "none", "-nographic", "-monitor", "none", *network], stdin=subprocess.DEVNULL)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
 class Machine:
-    def __init__(self, image, folder, size_mib=512, options=""):
-        """A card flashed with `image` and put into a machine with a disk of `size_mib`."""
+    def __init__(self, image, folder, size_mib=512, options="", cable=None):
+        """A card flashed with `image` and put into a machine with a disk of `size_mib`.
+
+        It is alone in its network, or at a `cable` of a `Switch`.
+        """
         self.folder = Path(folder)
+        self.cable = cable
         self.disk = self.folder / "disk.img"
         self.console = self.folder / "console.log"
         run("cp", "--sparse=always", image, str(self.disk))
         run("truncate", "-s", f"{size_mib}M", str(self.disk))
         self.process = None
-        self.api, self.etcd = free_port(), free_port()
+        self.api, self.etcd = (cable.api, cable.etcd) if cable else (free_port(), free_port())
         if options:
             entry = f"title Skerry\nsort-key skerry\nversion 1\nefi /EFI/skerry/a.efi\noptions {options}\n"
             self.write_to_card("loader/entries/skerry-a.conf", entry)
@@ -88,14 +125,18 @@ class Machine:
         return part["start"] * SECTOR, part["size"] * SECTOR
 
     def power_on(self, memory_mib=256):
-        forwards = f"hostfwd=tcp:127.0.0.1:{self.api}-:6443,hostfwd=tcp:127.0.0.1:{self.etcd}-:2379"
+        if self.cable:
+            network = f"socket,id=net,connect=127.0.0.1:{self.cable.port}"
+        else:
+            network = f"user,id=net,{forwards(self.api, self.etcd)}"
+        mac = f"52:54:00:00:00:{self.cable.number if self.cable else 0:02x}"
         console = open(self.console, "ab")
         self.process = subprocess.Popen(
             ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", str(memory_mib),
              "-accel", "tcg,thread=multi", "-nographic", "-bios", FIRMWARE,
              "-drive", f"if=none,id=disk,file={self.disk},format=raw", "-device", "virtio-blk-pci,drive=disk",
-             "-device", "virtio-rng-pci", "-netdev", f"user,id=net,{forwards}",
-             "-device", "virtio-net-pci,netdev=net,romfile="],
+             "-device", "virtio-rng-pci", "-netdev", network,
+             "-device", f"virtio-net-pci,netdev=net,mac={mac},romfile="],
             stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         self.since = time.monotonic()
 
