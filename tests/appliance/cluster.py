@@ -21,7 +21,7 @@ WRITES = 5
 class Cluster:
     def __init__(self, image, folder, kubectl):
         self.folder, self.kubectl = Path(folder), kubectl
-        self.switch = Switch(MEMBERS)
+        self.switch = Switch(folder, MEMBERS)
         servers = ",".join(f"https://{cable.address}:6443" for cable in self.switch.cables)
         self.machines, self.written = [], []
         for cable in self.switch.cables:

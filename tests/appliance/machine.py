@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import tempfile
@@ -43,7 +44,7 @@ class Cable:
 
 
 class Switch:
-    def __init__(self, count):
+    def __init__(self, folder, count):
         """A network of `count` machines with a router that gives them addresses: an emulator without a machine.
 
         It stays while machines come and go. They have to ask for their addresses in the order of their numbers.
@@ -54,12 +55,14 @@ class Switch:
         for cable in self.cables:
             network += ["-netdev", f"socket,id=line{cable.number},listen=127.0.0.1:{cable.port}",
                         "-netdev", f"hubport,id=hub{cable.number},hubid=0,netdev=line{cable.number}"]
-        self.process = subprocess.Popen(
-            ["qemu-system-aarch64", "-M", "none", "-nographic", "-monitor", "none", *network], stdin=subprocess.DEVNULL)
+        pid_file = Path(folder) / "switch.pid"
+        # It comes back from this once all cables can be plugged in.
+        run("qemu-system-aarch64", "-M", "none", "-display", "none", "-monitor", "none", "-serial", "none",
+            "-daemonize", "-pidfile", str(pid_file), *network)
+        self.pid = int(pid_file.read_text())
 
     def end(self):
-        self.process.kill()
-        self.process.wait()
+        os.kill(self.pid, signal.SIGKILL)
 
 
 class Machine:

@@ -25,7 +25,7 @@ pub(crate) use swap::finish;
 use crate::cluster_reset::{self, another_id};
 use crate::config::Settings;
 use crate::identity::{Identity, Stage};
-use crate::snapshots::Folder;
+use crate::snapshots::{Folder, Remote};
 use objects::Objects;
 use swap::Making;
 
@@ -84,8 +84,18 @@ pub(crate) fn run(settings: &Settings, given: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The file itself, or a snapshot of this name in this node's directory.
+/// The file itself, or a snapshot of this name in this node's directory, to which one in a bucket is
+/// copied first.
 fn find(settings: &Settings, given: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(bucket) = &settings.snapshots.s3 {
+        let name = given.file_name().and_then(|name| name.to_str());
+        let name = name.with_context(|| format!("{}: no snapshot's name", given.display()))?;
+        let folder = Folder::of(settings);
+        let fetch = || Remote::open(bucket)?.fetch(name, &folder, &settings.node_name);
+        // It waits with a runtime of its own, and this thread may be driving one.
+        return std::thread::scope(|scope| scope.spawn(fetch).join())
+            .map_err(|_| anyhow::anyhow!("reading from the bucket ended in a panic"))?;
+    }
     let is_name = given.components().count() == 1;
     let listed = Folder::of(settings).path().join(given);
     for path in [given.to_owned(), listed.clone()] {

@@ -4,14 +4,15 @@
 //! runtime of its own, and never where the server's work is done.
 
 use std::fs::File;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use skerry_archive::name;
+use anyhow::{Context as _, bail};
+use skerry_archive::{ArchiveError, name};
 use skerry_bucket::{Bucket, BucketError, Settings};
 use skerry_token::time::rfc3339;
 
-use super::folder::Found;
+use super::folder::{Folder, Found};
 
 /// What a failure of the store leaves behind.
 const LEFT: &str = "the snapshot is on this server's disk, and not in the bucket";
@@ -60,6 +61,33 @@ impl Remote {
             }
         };
         self.wait(putting)
+    }
+
+    /// Copies a snapshot into a directory of this node's, in the place of one of that name; says
+    /// where it is.
+    pub(crate) fn fetch(&self, name: &str, folder: &Folder, node: &str) -> anyhow::Result<PathBuf> {
+        let objects = self.wait(self.bucket.list(name))?;
+        let Some(object) = objects.into_iter().find(|object| object.name == name) else {
+            bail!(
+                "{}: there is no such snapshot in the bucket; `skerry etcd-snapshot list` with the same --s3 flags names those that are",
+                self.location(name)
+            );
+        };
+        folder.save(node, name, object.bytes, |mut out| {
+            let got = self.wait(self.bucket.get(name, &mut out));
+            let got = got.map_err(|error| match error {
+                BucketError::File { cause, .. } => cause,
+                other => io::Error::other(other),
+            })?;
+            match got == object.bytes {
+                true => Ok(out),
+                false => {
+                    let what = format!("{} of {} bytes came", got, object.bytes);
+                    Err(ArchiveError::from(io::Error::other(what)))
+                }
+            }
+        })?;
+        Ok(folder.path_of(name))
     }
 
     /// All snapshots there, the oldest first.

@@ -129,6 +129,13 @@ fn snapshot(member: &Member, words: &[&str], environment: &[(&str, &str)]) -> Ra
     run(&all, environment).unwrap()
 }
 
+/// The flag that says the token of a member.
+fn token_of(member: &Member) -> String {
+    let words = member.command.iter().filter_map(|word| word.to_str());
+    let mut tokens = words.filter(|word| word.starts_with("--token="));
+    tokens.next().unwrap().to_owned()
+}
+
 /// The names of what is listed at the store.
 fn there(ran: &Ran) -> Vec<String> {
     let lines = ran.succeeded().lines();
@@ -234,6 +241,29 @@ async fn snapshots_go_to_a_bucket_by_command_and_what_the_store_refuses_is_said(
     refused(&["--s3-bucket=nowhere"], &environment, &missing);
     let unset = snapshot(&cluster.members[0], &[&["save"], &flags[..]].concat(), &[]);
     unset.refused(&["failed to get credentials", "AWS_ACCESS_KEY_ID"]);
+
+    // A box that lost all it had has it again from the bucket.
+    cluster.members[0].kill().unwrap();
+    std::fs::remove_dir_all(&cluster.members[0].data_dir).unwrap();
+    let large = names.iter().find(|name| name.starts_with("large")).unwrap();
+    let token = token_of(&cluster.members[0]);
+    ask(&cluster, &["restore", "gone", &token]).refused(&[
+        "s3://snaps/deep/er/gone: there is no such snapshot in the bucket",
+        "etcd-snapshot list",
+    ]);
+    let words = [&["restore", large, &token], &flags[..]].concat();
+    snapshot(&cluster.members[0], &words, &wrong).refused(&["SignatureDoesNotMatch"]);
+    ask(&cluster, &["restore", large, &token]).succeeded();
+    cluster.restart(0).await.unwrap();
+    let mut client = cluster.client(0).unwrap();
+    let request = pb::RangeRequest {
+        key: "key/".into(),
+        range_end: "key0".into(),
+        count_only: true,
+        ..Default::default()
+    };
+    let kept = client.kv.range(request).await.unwrap().into_inner().count;
+    assert_eq!(kept, 20);
 
     // Nothing of this needs the server; what is removed is removed in both places.
     cluster.members[0].kill().unwrap();
