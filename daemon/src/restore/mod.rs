@@ -78,8 +78,7 @@ pub(crate) fn run(settings: &Settings, given: &Path) -> anyhow::Result<()> {
         revision = made.revision,
         now_at = made.bumped,
         kept = %aside.display(),
-        "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now. Start each other server with --rejoin, which keeps its {}/db aside, to have it join again",
-        data_dir.display()
+        "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now. Start each other server with --rejoin, which keeps the datastore it has aside, to have it join again"
     );
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Two of three members are gone for good: the third goes on alone, and others join it.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::time::Duration;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use skerry_tests_harness::proto::etcdserverpb as pb;
-use skerry_tests_harness::{Client, Cluster, Kind, Options, eventually};
+use skerry_tests_harness::{Client, Cluster, Kind, Options, Random, eventually};
 use skerry_tests_lifecycle::{Ran, brisk, kubectl, last_words, run, server_of};
 
 /// A member stops within this time.
@@ -120,6 +122,75 @@ async fn the_last_of_three_goes_on_alone_with_all_that_was_acknowledged_and_othe
     cluster.restart(0).await.unwrap();
     let mut first = cluster.client(0).unwrap();
     assert_eq!(count(&mut first, "k/").await, KEYS as i64);
+}
+
+#[tokio::test]
+async fn a_reset_that_is_cut_off_anywhere_is_finished_by_another_and_nothing_is_lost() {
+    const ROUNDS: usize = 8;
+    const SEED: u64 = 1;
+    println!("seed {SEED}");
+    let mut random = Random::new(SEED);
+    let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
+    let mut client = cluster.client(2).unwrap();
+    for number in 0..KEYS {
+        put(&mut client, &format!("k/{number}")).await;
+    }
+    for member in &mut cluster.members {
+        member.kill().unwrap();
+    }
+    let data_dir = cluster.members[2].data_dir.clone();
+    let kept = data_dir.with_extension("kept");
+    let copy = |from: &Path, to: &Path| {
+        let copied = Command::new("cp").arg("-a").args([from, to]).status();
+        assert!(copied.unwrap().success());
+    };
+    copy(&data_dir, &kept);
+    let begin = Instant::now();
+    assert_eq!(reset(&mut cluster, 2).code, Some(0));
+    let whole = begin.elapsed();
+    let (mut begun, mut done) = (0, 0);
+    for round in 0..ROUNDS {
+        std::fs::remove_dir_all(&data_dir).unwrap();
+        copy(&kept, &data_dir);
+        let member = &mut cluster.members[2];
+        member.command.push("--cluster-reset".into());
+        let begin = Instant::now();
+        member.start().unwrap();
+        // When the power goes is chance; in half of the rounds it goes once something has changed.
+        let moment = match round % 2 {
+            0 => STOP_DEADLINE,
+            _ => whole.mul_f64(random.below(1000) as f64 / 1000.0),
+        };
+        let mark = data_dir.join("db/reset-begun");
+        // Not looked at now and then: it is over within milliseconds.
+        while member.is_running() && begin.elapsed() < moment {
+            if round % 2 == 0 && mark.exists() {
+                break;
+            }
+        }
+        if member.is_running() {
+            member.kill().unwrap();
+        } else {
+            member.wait_for_exit(STOP_DEADLINE).unwrap();
+        }
+        member.command.pop();
+        let is_done = data_dir.join("db/reset-flag").exists();
+        if mark.exists() && !is_done {
+            begun += 1;
+            let ran = last_words(member).unwrap();
+            ran.refused(&["begun and cut off", "--cluster-reset once more"]);
+        }
+        match is_done {
+            true => done += 1,
+            false => assert_eq!(reset(&mut cluster, 2).code, Some(0)),
+        }
+        cluster.restart(2).await.unwrap();
+        let mut client = cluster.client(2).unwrap();
+        assert_eq!(count(&mut client, "k/").await, KEYS as i64, "round {round}");
+        cluster.members[2].kill().unwrap();
+    }
+    println!("{begun} of {ROUNDS} were cut off half-way, {done} were through");
+    assert!(begun > 0);
 }
 
 #[tokio::test]
