@@ -3,11 +3,12 @@
 use crate::connect::Connector;
 use crate::credentials::Credentials;
 use crate::member::Member;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,6 +71,29 @@ impl Https {
     ) -> Result<Answer> {
         self.send_until(method, path, headers, body, |_| false)
             .await
+    }
+
+    /// Asks for another protocol; what is spoken from there on.
+    pub async fn upgrade(&self, path: &str, protocol: &str) -> Result<TokioIo<Upgraded>> {
+        let mut connector = Connector {
+            address: self.address,
+            tls: self.tls.clone(),
+        };
+        let stream: TokioIo<_> = connector.call(http::Uri::default()).await?;
+        let (mut sender, connection) = http1::handshake(stream).await?;
+        tokio::spawn(connection.with_upgrades());
+        let request = Request::get(path)
+            .header("host", &self.host)
+            .header("connection", "Upgrade")
+            .header("upgrade", protocol)
+            .body(Full::new(Bytes::new()))?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        ensure!(
+            status == StatusCode::SWITCHING_PROTOCOLS,
+            "{path}: {status}"
+        );
+        Ok(TokioIo::new(hyper::upgrade::on(response).await?))
     }
 
     /// As [`Https::send`], but goes on when what was read is `enough`, for answers without end.

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -120,6 +121,7 @@ pub struct Behind {
     /// Where it listens, on all addresses.
     pub port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
+    connections: Arc<AtomicUsize>,
     /// Dropped, it ends the thread.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -168,6 +170,8 @@ impl Behind {
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let heard = Arc::clone(&asked);
+        let connections = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&connections);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = async move {
             let listener = TcpListener::from_std(listener).unwrap();
@@ -177,11 +181,12 @@ impl Behind {
                     return;
                 };
                 let (acceptor, manner) = (acceptor.clone(), manner.clone());
-                let heard = Arc::clone(&heard);
+                let (heard, counted) = (Arc::clone(&heard), Arc::clone(&counted));
                 connections.spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else {
                         return;
                     };
+                    counted.fetch_add(1, Ordering::SeqCst);
                     let service = service_fn(move |request: Request<Incoming>| {
                         heard.lock().unwrap().push(asked_of(&request));
                         let manner = manner.clone();
@@ -207,6 +212,7 @@ impl Behind {
         Behind {
             port,
             asked,
+            connections,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -217,6 +223,13 @@ impl Behind {
         let asked = self.asked.lock().unwrap();
         let found = asked.iter().filter(|one| one.line.starts_with(start));
         found.cloned().collect()
+    }
+}
+
+impl Behind {
+    /// How many connections were made to it, TLS and all.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 }
 

@@ -10,12 +10,14 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, StreamBody};
-use hyper::Method;
-use hyper::body::{Bytes, Frame};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use skerry_tests_harness::{Credentials, Https};
-use skerry_tests_kubectl::behind::{Answering, Behind, Signed, address_of_machine, reply};
+use skerry_tests_kubectl::behind::{Answering, Behind, Reply, Signed, address_of_machine, reply};
 use skerry_tests_kubectl::{DEADLINE, Servers};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const NAME: &str = "v1.fish.example";
 const NAMES: [&str; 1] = ["ext.default.svc"];
@@ -58,6 +60,7 @@ fn fish(mood: &Arc<AtomicU8>) -> Answering {
                     "verbs": ["get", "list", "watch"], "shortNames": ["fi"],
                 }],
             })),
+            "/apis/fish.example/v1/fishes/cod/echo" => echo(request),
             "/apis/fish.example/v1/fishes" if watches => {
                 let event = json!({"type": "ADDED", "object": cod()});
                 let first = Bytes::from(format!("{event}\n"));
@@ -73,6 +76,26 @@ fn fish(mood: &Arc<AtomicU8>) -> Answering {
             _ => reply(404, "text/plain", "404 page not found"),
         }
     })
+}
+
+/// Speaks another protocol from here on: says everything twice, until it is told to stop.
+fn echo(mut request: Request<Incoming>) -> Reply {
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let mut stream = TokioIo::new(upgraded.await.unwrap());
+        let mut word = [0; 4];
+        while stream.read_exact(&mut word).await.is_ok() && word != *b"stop" {
+            stream.write_all(&[word, word].concat()).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        let _ = stream.shutdown().await;
+    });
+    hyper::Response::builder()
+        .status(101)
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "echo/1")
+        .body(http_body_util::Empty::new().boxed())
+        .unwrap()
 }
 
 fn cod() -> Value {
@@ -194,6 +217,18 @@ async fn what_an_extension_server_has_is_served_by_every_member_in_the_name_of_w
     );
     assert!(asked.all("authorization").is_empty());
 
+    // One connection serves all that ends; a watch has its own.
+    let before = behind.connections();
+    for _ in 0..20 {
+        let path = "/apis/fish.example/v1/fishes";
+        servers.ok(&["get", "--raw", path]);
+    }
+    assert!(
+        behind.connections() <= before + 1,
+        "{before} connections became {}",
+        behind.connections()
+    );
+
     // Whoever may not ask here is not passed on.
     let before = behind.asked(lists).len();
     let refused = servers.fails(&["get", "fi", "--as=jane"]);
@@ -204,6 +239,48 @@ async fn what_an_extension_server_has_is_served_by_every_member_in_the_name_of_w
     assert_eq!(behind.asked(lists).len(), before);
     let groups = servers.ok(&["get", "--raw", "/apis/fish.example"]);
     assert!(groups.contains("\"preferredVersion\""), "{groups}");
+}
+
+#[tokio::test]
+async fn another_protocol_is_spoken_with_an_extension_server_until_one_side_ends() {
+    let servers = Servers::start(1).await;
+    let signed = Signed::by_itself(&NAMES);
+    let callers = tls(&servers, "request-header-ca.crt");
+    let behind = Behind::start(0, &signed, &callers, fish(&Arc::default()));
+    let address = address_of_machine();
+    servers.ok_with(&["apply", "-f", "-"], &service(address, behind.port));
+    if let Some(address) = address {
+        servers.ok_with(&["apply", "-f", "-"], &slice(address, behind.port, true));
+    }
+    let object = api_service(behind.port, &signed.authority);
+    servers.ok_with(&["apply", "-f", "-"], &object);
+    until_said(&servers, "Passed", "all checks passed");
+
+    let admin = credentials(&servers, "client-admin");
+    let path = "/apis/fish.example/v1/fishes/cod/echo";
+    for who_ends in ["server", "client"] {
+        let https = Https::at(api(&servers, 0), Some(&admin)).unwrap();
+        let mut stream = https.upgrade(path, "echo/1").await.unwrap();
+        for word in [b"fish", b"cod!"] {
+            stream.write_all(word).await.unwrap();
+            let mut twice = [0; 8];
+            stream.read_exact(&mut twice).await.unwrap();
+            assert_eq!(twice, *[*word, *word].concat());
+        }
+        if who_ends == "server" {
+            stream.write_all(b"stop").await.unwrap();
+        } else {
+            stream.shutdown().await.unwrap();
+        }
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut rest));
+        // However it ends: without a word more.
+        let _ = ended.await.expect("the tunnel ends");
+        assert!(rest.is_empty(), "{who_ends}: {rest:?}");
+    }
+    let asked = behind.asked(&format!("GET {path}")).pop().unwrap();
+    assert_eq!(asked.all("x-remote-user"), ["system:admin"]);
+    assert_eq!(asked.all("upgrade"), ["echo/1"]);
 }
 
 #[tokio::test]

@@ -151,8 +151,25 @@ pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// Bytes of an answer that another server may send over HTTP/2 before they are read.
 pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 256 << 10;
 
-/// Bytes that such a server may send on one connection.
-pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
+/// Bytes that such a server may send on one connection: as much as all its requests may.
+pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 =
+    UPSTREAM_STREAM_WINDOW_BYTES * POOLED_REQUESTS_MAX as u32;
+
+/// Connections to one extension server that stay open, each to another of its addresses.
+pub const POOLED_CONNECTIONS_MAX: usize = 4;
+
+/// Requests on such a connection at a time; those beyond have connections of their own.
+pub const POOLED_REQUESTS_MAX: usize = 8;
+
+/// How long one may stay open that nobody uses: Go's default.
+pub const POOLED_IDLE_TIME_MAX: Duration = Duration::from_secs(90);
+
+/// How long another server may be silent while it is asked, until it has to show that it is there;
+/// upstream's.
+pub const UPSTREAM_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long it may take to do so; upstream's.
+pub const UPSTREAM_PONG_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Bytes that are read of what another server says of an error: upstream's.
 pub const PROXY_ERROR_BYTES_MAX: usize = 2048;

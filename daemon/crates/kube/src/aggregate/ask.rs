@@ -64,6 +64,7 @@ impl Engine {
                 config: Arc::clone(config),
                 name: format!("{}.{}.svc", link.service, link.namespace),
             }),
+            pool: Some(Arc::clone(&link.pool)),
         })
     }
 }

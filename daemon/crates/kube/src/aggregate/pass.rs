@@ -25,7 +25,7 @@ impl Engine {
         let Some(remote) = service.remote.as_ref().filter(|remote| remote.available) else {
             return said(503, "service unavailable");
         };
-        let upstream = match self.way_to(&remote.link) {
+        let mut upstream = match self.way_to(&remote.link) {
             Ok(upstream) => upstream,
             Err(NoWay::Trust(why)) => return said(500, &why),
             Err(NoWay::Address(error)) => {
@@ -42,6 +42,10 @@ impl Engine {
             false if !info.is_resource && parts == 3 => Some(DISCOVERY_TIME_MAX),
             false => Some(PROXIED_TIME_MAX),
         };
+        if time.is_none() {
+            // It would keep its place in a connection for as long as it lasts.
+            upstream.pool = None;
+        }
         let target = match asked.query.as_str() {
             "" => asked.path.clone(),
             query => format!("{}?{query}", asked.path),

@@ -19,6 +19,7 @@ use super::local::{self, Rank};
 use super::text;
 use crate::limits::{API_SERVICES_MAX, CA_BUNDLE_BYTES_MAX, EXTENSIONS_MAX};
 use crate::object;
+use crate::proxy::Pool;
 
 /// One APIService.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(crate) struct Link {
     /// Certificates, as PEM.
     pub(super) bundle: Vec<u8>,
     pub(super) config: OnceLock<Result<Arc<ClientConfig>, String>>,
+    /// Open connections; they go with what has been said of the way there.
+    pub(super) pool: Arc<Pool>,
     found: Mutex<Found>,
 }
 
@@ -79,6 +82,7 @@ impl Link {
             insecure: spec.get("insecureSkipTLSVerify") == Some(&Value::Bool(true)),
             bundle,
             config: OnceLock::new(),
+            pool: Arc::default(),
             found: Mutex::default(),
         })
     }

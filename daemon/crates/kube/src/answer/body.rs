@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use crate::error::ApiError;
 use crate::metrics::Measured;
+use crate::proxy::Place;
 
 /// Bytes as they come.
 pub(crate) type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
@@ -24,8 +25,8 @@ pub enum Body {
     Full(Bytes),
     /// What is made while it is sent.
     Parts(Streamed),
-    /// What another server sends.
-    Passed(Incoming),
+    /// What another server sends, and its place in a connection that others use too.
+    Passed(Incoming, Option<Place>),
     /// What is counted once it was sent.
     Measured(Box<Measured>),
 }
@@ -60,7 +61,7 @@ impl HttpBody for Body {
                 .as_mut()
                 .poll_next(cx)
                 .map(|next| next.map(|part| part.map(Frame::data))),
-            Body::Passed(body) => Pin::new(body)
+            Body::Passed(body, _) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(ApiError::internal))),
             Body::Measured(measured) => measured.poll_frame(cx),
@@ -71,7 +72,7 @@ impl HttpBody for Body {
         match self {
             Body::Empty => true,
             Body::Full(_) | Body::Parts(_) => false,
-            Body::Passed(body) => body.is_end_stream(),
+            Body::Passed(body, _) => body.is_end_stream(),
             Body::Measured(measured) => measured.is_end_stream(),
         }
     }
@@ -81,7 +82,7 @@ impl HttpBody for Body {
             Body::Empty => SizeHint::with_exact(0),
             Body::Full(content) => SizeHint::with_exact(content.len() as u64),
             Body::Parts(_) => SizeHint::default(),
-            Body::Passed(body) => body.size_hint(),
+            Body::Passed(body, _) => body.size_hint(),
             Body::Measured(measured) => measured.size_hint(),
         }
     }

@@ -94,7 +94,7 @@ impl Measure {
             metrics.with_requests(|requests| requests.row(&seen).long_running += 1);
         }
         response.map(|body| {
-            if let (Some(seat), Body::Parts(_) | Body::Passed(_)) = (&seat, &body) {
+            if let (Some(seat), Body::Parts(_) | Body::Passed(..)) = (&seat, &body) {
                 seat.for_a_while(REQUEST_PLACE_TIME_MAX);
             }
             Body::Measured(Box::new(Measured {

@@ -103,7 +103,8 @@ impl Passing {
             let (mut parts, body) = response.into_parts();
             head::answered(&mut parts.headers);
             relocate(&mut parts.headers, &authority, prefix);
-            return Ok(Response::from_parts(parts, Body::Passed(body)));
+            let place = parts.extensions.remove();
+            return Ok(Response::from_parts(parts, Body::Passed(body, place)));
         };
         if status != StatusCode::SWITCHING_PROTOCOLS {
             if status.as_u16() < 400 {
@@ -113,7 +114,7 @@ impl Passing {
             head::answered(&mut parts.headers);
             let close = HeaderValue::from_static("close");
             parts.headers.insert(header::CONNECTION, close);
-            return Ok(Response::from_parts(parts, Body::Passed(body)));
+            return Ok(Response::from_parts(parts, Body::Passed(body, None)));
         }
         let client = self
             .client

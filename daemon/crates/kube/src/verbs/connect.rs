@@ -176,6 +176,7 @@ impl Engine {
         let upstream = Upstream {
             destination: Destination::new(host, port.unwrap_or(default)),
             tls: self.tls_of(wanted.scheme, host)?,
+            pool: None,
         };
         reach(call, upstream, asked).await
     }
@@ -204,6 +205,7 @@ impl Engine {
         let upstream = Upstream {
             tls: self.tls_of(wanted.scheme, &destination.host)?,
             destination,
+            pool: None,
         };
         reach(call, upstream, asked).await
     }
@@ -238,6 +240,7 @@ impl Engine {
         Ok(Upstream {
             destination,
             tls: Some(tls),
+            pool: None,
         })
     }
 
