@@ -61,6 +61,16 @@ fn fish(mood: &Arc<AtomicU8>) -> Answering {
                 }],
             })),
             "/apis/fish.example/v1/fishes/cod/echo" => echo(request),
+            "/openapi/v2" => json(json!({
+                "swagger": "2.0",
+                "paths": {
+                    "/apis/fish.example/v1/fishes": {"get": {"responses": {"200": {
+                        "description": "OK", "schema": {"$ref": "#/definitions/sea.Fish"},
+                    }}}},
+                    "/apis/other.example/v1/none": {"get": {}},
+                },
+                "definitions": {"sea.Fish": {"type": "object", "description": "swims"}},
+            })),
             "/apis/fish.example/v1/fishes" if watches => {
                 let event = json!({"type": "ADDED", "object": cod()});
                 let first = Bytes::from(format!("{event}\n"));
@@ -179,7 +189,28 @@ async fn what_an_extension_server_has_is_served_by_every_member_in_the_name_of_w
         let resources = ["api-resources", "--api-group=fish.example", "--no-headers"];
         let found = servers.until(member, &resources, |ended| ended.ok);
         assert!(found.out.starts_with("fishes"), "{found:?}");
+        let document = ["get", "--raw", "/openapi/v2"];
+        let has_it = |text: &str| text.contains("\"/apis/fish.example/v1/fishes\":{");
+        let document = servers.until(member, &document, |ended| has_it(&ended.out));
+        let document: Value = serde_json::from_str(&document.out).unwrap();
+        assert_eq!(document["definitions"]["sea.Fish"]["description"], "swims");
+        assert!(document["paths"]["/apis/apps/v1/"].is_object());
+        assert!(document["paths"]["/apis/other.example/v1/none"].is_null());
     }
+    // As client-go asks for it.
+    let admin = credentials(&servers, "client-admin");
+    let https = Https::at(api(&servers, 0), Some(&admin)).unwrap();
+    let protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let headers = [("Accept", protobuf)];
+    let answer = https.send(Method::GET, "/openapi/v2", &headers, "").await;
+    let answer = answer.unwrap();
+    for name in ["sea.Fish", "swims", "io.k8s.api.apps.v1.Deployment"] {
+        assert!(answer.body.contains(name), "{name}");
+    }
+    let tag = answer.headers["etag"].to_str().unwrap();
+    let headers = [("Accept", protobuf), ("If-None-Match", tag)];
+    let answer = https.send(Method::GET, "/openapi/v2", &headers, "").await;
+    assert_eq!(answer.unwrap().status, 304);
     let raw = servers.ok(&["get", "--raw", "/apis/fish.example/v1/fishes"]);
     assert!(raw.contains("\"FishList\""), "{raw}");
     let watch = ["get", "--raw", "/apis/fish.example/v1/fishes?watch=true"];

@@ -189,6 +189,12 @@ pub const DISCOVERY_TIME_MAX: Duration = Duration::from_secs(5);
 /// Bytes of that.
 pub const DISCOVERY_BYTES_MAX: usize = 512 << 10;
 
+/// Bytes of its OpenAPI document of version 2, all of which is read.
+pub const SWAGGER_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes that are kept of it for one version.
+pub const SWAGGER_KEPT_BYTES_MAX: usize = 256 << 10;
+
 /// Between two such questions; also the longest pause after one that was not answered.
 pub const DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use skerry_custom::openapi::Swagger;
 use skerry_schema::openapi::{self, Chunk, Document, Documents};
 
 use crate::aggregate::Table;
@@ -56,9 +57,12 @@ pub(crate) fn answer(
         let accept = said(headers, header::ACCEPT);
         let document = DOCUMENTS.version_2_protobuf();
         let protobuf = prefers(accept, PROTOBUF_ASKED) || prefers(accept, PROTOBUF);
-        if let Some(fingerprint) = customs.fingerprint() {
+        let fingerprints = [customs.fingerprint(), extensions.swagger_fingerprint()];
+        let fingerprint: String = fingerprints.into_iter().flatten().collect();
+        if !fingerprint.is_empty() {
             let hash = format!("{}{fingerprint}", document.hash());
-            return Some(merged(customs, protobuf, &hash, headers));
+            let own = || customs.version_2().chain(extensions.swaggers());
+            return Some(merged(own, protobuf, &hash, headers));
         }
         if protobuf {
             return Some(send(document, PROTOBUF, headers));
@@ -93,18 +97,20 @@ pub(crate) fn answer(
     })
 }
 
-/// The document of version 2 with what custom resources add to it.
-fn merged(customs: &Customs, protobuf: bool, hash: &str, headers: &HeaderMap) -> Response<Body> {
+/// The document of version 2 with what custom resources and extension servers add to it.
+fn merged<I>(own: impl Fn() -> I, protobuf: bool, hash: &str, headers: &HeaderMap) -> Response<Body>
+where
+    I: Iterator<Item = Swagger> + Send + 'static,
+{
     if protobuf {
         // Messages of protobuf one after the other are one message.
-        let own = customs.version_2().map(|swagger| swagger.protobuf());
+        let own = own().map(|swagger| swagger.protobuf());
         let parts = DOCUMENTS.version_2_protobuf().plain().chain(own);
         let body = Body::parts(stream::iter(parts.map(|part| Ok(Bytes::from(part)))));
         return finish(body, PROTOBUF, hash, headers);
     }
-    let paths = customs.version_2().map(|swagger| entries(&swagger.paths));
-    let definitions = customs.version_2();
-    let definitions = definitions.map(|swagger| entries(&swagger.definitions));
+    let paths = own().map(|swagger| entries(&swagger.paths));
+    let definitions = own().map(|swagger| entries(&swagger.definitions));
     let insertions = vec![
         Insertion {
             behind: b"\"paths\":{",

@@ -28,7 +28,18 @@ pub(super) fn aggregator() -> User {
 pub(super) struct Answered {
     pub(super) status: u16,
     pub(super) content_type: String,
+    /// Its `ETag`; empty where it has none.
+    pub(super) tag: String,
     pub(super) body: Bytes,
+}
+
+/// How a document is asked for.
+pub(super) struct Wanted<'w> {
+    pub(super) accept: &'static str,
+    /// Not if it still has this tag; empty: in any case.
+    pub(super) unless: &'w str,
+    pub(super) bytes_max: usize,
+    pub(super) time_max: Duration,
 }
 
 /// Why nobody can be asked.
@@ -69,23 +80,35 @@ impl Engine {
     }
 }
 
-/// Asks for a document; reads up to `bytes_max` of it.
+/// Asks for a document.
 pub(super) async fn get(
     upstream: &Upstream,
     path: &str,
-    accept: &'static str,
-    bytes_max: usize,
-    time_max: Duration,
+    wanted: Wanted<'_>,
 ) -> Result<Answered, ProxyError> {
+    let Wanted {
+        accept,
+        unless,
+        bytes_max,
+        time_max,
+    } = wanted;
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    if let Ok(tag) = HeaderValue::from_str(unless)
+        && !unless.is_empty()
+    {
+        headers.insert(header::IF_NONE_MATCH, tag);
+    }
     proxy::as_user(&mut headers, &aggregator());
     let asked = async {
         let response = proxy::ask(upstream, Method::GET, path, headers).await?;
         let status = response.status().as_u16();
-        let content_type = response.headers().get(header::CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_owned();
+        let said = |name: header::HeaderName| {
+            let value = response.headers().get(name);
+            let text = value.and_then(|value| value.to_str().ok());
+            text.unwrap_or_default().to_owned()
+        };
+        let (content_type, tag) = (said(header::CONTENT_TYPE), said(header::ETAG));
         let mut body = response.into_body();
         let mut read = BytesMut::new();
         while let Some(frame) = body.frame().await {
@@ -102,6 +125,7 @@ pub(super) async fn get(
         Ok(Answered {
             status,
             content_type,
+            tag,
             body: read.freeze(),
         })
     };

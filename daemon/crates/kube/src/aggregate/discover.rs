@@ -10,13 +10,15 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::ask::{self, Answered};
+use super::ask::{self, Answered, Wanted};
+use super::swagger::{self, Kept};
 use super::table::{Found, Link, Service};
 use super::text;
 use crate::answer;
 use crate::engine::Engine;
 use crate::limits::{
     ASKED_MAX, DISCOVERY_BYTES_MAX, DISCOVERY_INTERVAL, DISCOVERY_RETRY, DISCOVERY_TIME_MAX,
+    SWAGGER_BYTES_MAX,
 };
 use crate::proxy::Upstream;
 
@@ -62,16 +64,30 @@ pub(super) async fn run(engine: &Engine) {
     }
 }
 
+/// What a server has said.
+struct Said {
+    entry: Bytes,
+    openapi: Option<String>,
+    /// And its tag; nothing where it is as before.
+    swagger: Option<(Option<Kept>, String)>,
+}
+
 impl Engine {
     async fn discover(&self, service: Arc<Service>, link: Arc<Link>) {
         let found = self.ask_for(&service, &link).await;
         let mut kept = link.found();
         match found {
-            Ok((entry, openapi)) => {
+            Ok(asked) => {
+                let (swagger, tag) = match asked.swagger {
+                    Some(new) => new,
+                    None => (kept.swagger.take(), std::mem::take(&mut kept.tag)),
+                };
                 *kept = Found {
-                    entry: Some(entry),
+                    entry: Some(asked.entry),
                     current: true,
-                    openapi,
+                    openapi: asked.openapi,
+                    swagger,
+                    tag,
                     due: Some(Instant::now() + DISCOVERY_INTERVAL),
                     failures: 0,
                 };
@@ -90,11 +106,7 @@ impl Engine {
         }
     }
 
-    async fn ask_for(
-        &self,
-        service: &Service,
-        link: &Link,
-    ) -> Result<(Bytes, Option<String>), String> {
+    async fn ask_for(&self, service: &Service, link: &Link) -> Result<Said, String> {
         let upstream = self.way_to(link).map_err(|error| error.to_string())?;
         let (group, version) = (&service.group, &service.version);
         let all = get(&upstream, "/apis", AGGREGATED).await?;
@@ -122,14 +134,46 @@ impl Engine {
         let openapi = get(&upstream, "/openapi/v3", "application/json").await;
         let openapi = openapi.ok().filter(|index| index.status == 200);
         let openapi = openapi.and_then(|index| place_of(&index.body, group, version));
-        Ok((answer::json(&entry).into(), openapi))
+        let known = link.found().tag.clone();
+        let swagger = version_2(&upstream, &known).await;
+        let swagger = swagger.map(|(document, tag)| {
+            let kept = document.and_then(|text| swagger::keep(&text, group, version));
+            (kept, tag)
+        });
+        Ok(Said {
+            entry: answer::json(&entry).into(),
+            openapi,
+            swagger,
+        })
     }
 }
 
 async fn get(upstream: &Upstream, path: &str, accept: &'static str) -> Result<Answered, String> {
-    let max = DISCOVERY_BYTES_MAX;
-    let got = ask::get(upstream, path, accept, max, DISCOVERY_TIME_MAX).await;
+    let wanted = Wanted {
+        accept,
+        unless: "",
+        bytes_max: DISCOVERY_BYTES_MAX,
+        time_max: DISCOVERY_TIME_MAX,
+    };
+    let got = ask::get(upstream, path, wanted).await;
     got.map_err(|error| format!("{path}: {error}"))
+}
+
+/// The document of version 2, and its tag; nothing where it still has the one that is known.
+async fn version_2(upstream: &Upstream, known: &str) -> Option<(Option<Bytes>, String)> {
+    let wanted = Wanted {
+        accept: "application/json",
+        unless: known,
+        bytes_max: SWAGGER_BYTES_MAX,
+        time_max: DISCOVERY_TIME_MAX,
+    };
+    match ask::get(upstream, "/openapi/v2", wanted).await {
+        Ok(answered) if answered.status == 304 && !known.is_empty() => None,
+        Ok(answered) if answered.status == 200 => Some((Some(answered.body), answered.tag)),
+        // What it had goes on being said while it is not to be had.
+        Err(_) => None,
+        Ok(_) => Some((None, String::new())),
+    }
 }
 
 fn is_aggregated(content_type: &str) -> bool {

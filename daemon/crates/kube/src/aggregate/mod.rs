@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! table (what APIServices say) ── pass (a request) ── proxy
-//!    │                       └─── discover (documents, kept for a minute) ── merge
+//!    │                       └─── discover (documents, kept for a minute) ── merge, swagger
 //! follow                lead: register (one APIService for each local version), available, publish
 //! ```
 //!
@@ -18,6 +18,7 @@ mod merge;
 mod pass;
 mod publish;
 mod register;
+mod swagger;
 mod table;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::local::{self, Rank};
+use super::swagger::Kept;
 use super::text;
 use crate::limits::{API_SERVICES_MAX, CA_BUNDLE_BYTES_MAX, EXTENSIONS_MAX};
 use crate::object;
@@ -63,6 +64,10 @@ pub(super) struct Found {
     pub(super) current: bool,
     /// The place of its OpenAPI document.
     pub(super) openapi: Option<String>,
+    /// What it adds to the document of version 2.
+    pub(super) swagger: Option<Kept>,
+    /// What that document was tagged with.
+    pub(super) tag: String,
     /// When it is asked again.
     pub(super) due: Option<Instant>,
     /// How often in a row it has not answered.
