@@ -93,9 +93,11 @@ async fn compact(engine: &Engine) {
             tokio::time::sleep(RETRY_INTERVAL).await;
             continue;
         };
-        let now = view.revision();
+        let (now, compacted) = (view.revision(), view.compact_revision());
         drop(view);
+        // Where nothing is written, this writes nothing either: flash is worn by it.
         if let Some(before) = before.replace(now)
+            && before > compacted
             && let Err(error) = engine.storage.compact(before).await
         {
             // Somebody else may have compacted further already.
