@@ -21,6 +21,7 @@ usage:
   skerry etcd-snapshot save|list|delete|prune|restore
                                       snapshots of the datastore
   skerry status [flags]               who leads, and how far this server has come
+  skerry footprint [flags]            where it has its memory, and what it has written
   skerry token COMMAND [flags]        bootstrap tokens and the tokens of users
   skerry secrets-encrypt status|enable|disable|rotate-keys|reencrypt [flags]
                                       encryption of Secrets in the datastore
@@ -51,6 +52,7 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         "certificate" => commands::certificate::run(rest),
         "doctor" => commands::doctor::run(rest),
         "etcd-snapshot" => commands::etcd_snapshot::run(rest),
+        "footprint" => commands::footprint::run(rest),
         "member" => commands::member::run(rest),
         "alarm" => commands::maintenance::alarm(rest),
         "defrag" => commands::maintenance::defrag(rest),

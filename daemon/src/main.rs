@@ -16,6 +16,7 @@ mod data_dir;
 mod doctor;
 mod expiry;
 mod farewell;
+mod flash;
 mod foreign;
 mod forming;
 mod gauges;

@@ -20,6 +20,7 @@ use crate::admin::Routes;
 use crate::alone::{self, Alone};
 use crate::config::Settings;
 use crate::doctor::round::Rounds;
+use crate::flash::Flash;
 use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
 use crate::renewal::{Orders, Renewal};
@@ -97,7 +98,9 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     cluster_reset::is_over(&settings.data_dir)?;
     let stop = Stop::new();
     let alone = Alone::of(&settings.data_dir)?;
-    let (serving, orders) = start_serving(&settings, &member, &handle, ports, &stop, &alone)?;
+    let flash = Flash::of(&settings.data_dir, settings.flash_endurance);
+    let (serving, orders) =
+        start_serving(&settings, &member, &handle, ports, &stop, &alone, &flash)?;
     kubeconfig::write(&settings, &member.pki)?;
 
     let renewal = Renewal {
@@ -128,6 +131,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
         // The rest goes on for as long as the server runs.
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
         () = report_status(&handle) => Ok(()),
+        () = flash.run() => Ok(()),
         () = server_token::follow(&serving.supervisor, &settings.data_dir, !settings.disable_apiserver) => Ok(()),
         () = succession::follow(&serving.supervisor, &settings, &member.pki, serving.local.clone()) => Ok(()),
         () = renewal.run(orders) => Ok(()),
@@ -140,6 +144,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     serving.stopped().await;
     let removed = farewell::was_removed(&handle.status());
     handle.shutdown().await;
+    flash.keep();
     tracing::info!("stopped");
     if removed {
         farewell::mark(&settings.data_dir)?;
@@ -210,6 +215,7 @@ fn start_serving(
     ports: Ports,
     stop: &Stop,
     alone: &Alone,
+    flash: &Flash,
 ) -> anyhow::Result<(Serving, Orders)> {
     let etcd_tls = member.pki.server_config_etcd()?;
     let auth = skerry_etcd::AuthOptions {
@@ -248,6 +254,9 @@ fn start_serving(
     let admin = succession::routes(strangers::routes(admin, &met), &supervisor);
     let local = api.as_ref().map(|api| api.local("certificates"));
     let admin = commands::doctor::routes(admin, handle);
+    let reader = handle.reader();
+    let ring = move || reader.ring().bytes();
+    let admin = commands::footprint::routes(admin, settings, flash, ring);
     let admin = match &api {
         Some(api) => commands::secrets_encrypt::routes(admin, &api.encryption()),
         None => admin,

@@ -13,7 +13,7 @@ use http::Method;
 use serde_json::{Value, json};
 use skerry_consensus::Handle;
 
-use super::print;
+use super::{footprint, print};
 use crate::admin::{Client, Routes};
 use crate::config::Settings;
 use crate::doctor::disk;
@@ -132,6 +132,13 @@ async fn examine(settings: &Settings) -> anyhow::Result<Findings> {
     }
     about_certificates(&mut findings, &settings.data_dir.join("tls"));
     if own.is_ok() {
+        let footprint = client
+            .get(&format!("/v1-skerry/admin/{}", footprint::ROUTE))
+            .await
+            .unwrap_or_default();
+        if let Some((is_well, says)) = footprint::about_flash(&footprint) {
+            findings.note(is_well, "flash", &says);
+        }
         let manifests = client.get("/v1-skerry/admin/manifests").await;
         about_manifests(&mut findings, &manifests.unwrap_or_default());
         for line in super::status::other_clusters(&client).await {

@@ -12,6 +12,7 @@ pub(crate) mod check_config;
 pub(crate) mod completion;
 pub(crate) mod doctor;
 pub(crate) mod etcd_snapshot;
+pub(crate) mod footprint;
 pub(crate) mod maintenance;
 pub(crate) mod member;
 pub(crate) mod ready;

@@ -261,6 +261,10 @@ pub(crate) const KEYS: &[Key] = &[
         "bytes of applied entries after which it is [4M]",
     ),
     text(
+        "flash-endurance-tbw",
+        "terabytes that may be written to the disk until it is worn [not known]",
+    ),
+    text(
         "heartbeat-interval",
         "time between a leader's heartbeats [500ms]",
     ),

@@ -51,6 +51,14 @@ pub(crate) fn memory_budget(text: &str) -> Result<u64, String> {
     }
 }
 
+/// `40`, `0.5`: terabytes as makers of disks count them, in bytes.
+pub(crate) fn terabytes(text: &str) -> Result<u64, String> {
+    match text.parse::<f64>() {
+        Ok(amount) if amount > 0.0 && amount <= 1e6 => Ok((amount * 1e12) as u64),
+        _ => Err(expected("a number of terabytes such as 40 or 0.5", text)),
+    }
+}
+
 /// `0600`, `644`.
 pub(crate) fn mode(text: &str) -> Result<u32, String> {
     u32::from_str_radix(text, 8)
@@ -105,6 +113,7 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(bytes("64M"), Ok(64 << 20));
         assert_eq!(bytes("1GiB"), Ok(1 << 30));
+        assert_eq!(terabytes("0.5"), Ok(500_000_000_000));
         assert_eq!(mode("0644"), Ok(0o644));
         assert_eq!(port("6443"), Ok(6443));
     }
@@ -116,6 +125,9 @@ mod tests {
         }
         for text in ["", "M", "-1", "1T", "99999999999G"] {
             assert!(bytes(text).is_err(), "{text}");
+        }
+        for text in ["", "0", "-1", "NaN", "inf", "1e7", "4 TB"] {
+            assert!(terabytes(text).is_err(), "{text}");
         }
         assert!(memory_budget("16M").is_ok() && memory_budget("0").is_err());
         assert!(mode("8").is_err() && mode("7777").is_err());

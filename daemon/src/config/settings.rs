@@ -81,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) quota_bytes: u64,
     /// Bytes of memory that caches are sized from.
     pub(crate) memory_budget: u64,
+    /// Bytes that may be written to the disk until it is worn.
+    pub(crate) flash_endurance: Option<u64>,
     /// When the state is committed durably.
     pub(crate) flush: FlushPolicy,
     pub(crate) heartbeat: Duration,
@@ -237,6 +239,7 @@ impl Settings {
             memory_budget: given
                 .parsed("memory-budget", parse::memory_budget)?
                 .unwrap_or(64 << 20),
+            flash_endurance: given.parsed("flash-endurance-tbw", parse::terabytes)?,
             flush: FlushPolicy {
                 interval: given
                     .parsed("flush-interval", parse::duration)?

@@ -12,6 +12,7 @@ use std::time::UNIX_EPOCH;
 
 use nix::sys::statvfs::statvfs;
 use skerry_archive::{ArchiveError, name};
+use skerry_metrics::wear::SNAPSHOTS;
 
 use super::limits::{FILES_MAX, ROOM_LEFT_BYTES, UNSYNCED_BYTES_MAX};
 use crate::config::Settings;
@@ -153,6 +154,7 @@ impl Folder {
         let written =
             write(Steady { file, unsynced: 0 }).map_err(|error| self.spoilt(error, bytes))?;
         let io = |error| self.spoilt(ArchiveError::from(error), bytes);
+        SNAPSHOTS.synced();
         written.file.sync_all().map_err(io)?;
         let length = written.file.metadata().map_err(io)?.len();
         drop(written);
@@ -342,8 +344,10 @@ pub(crate) struct Steady {
 impl Write for Steady {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
+        SNAPSHOTS.wrote(written);
         self.unsynced += written;
         if self.unsynced >= UNSYNCED_BYTES_MAX {
+            SNAPSHOTS.synced();
             self.file.sync_data()?;
             self.unsynced = 0;
         }

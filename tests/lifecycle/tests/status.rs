@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "status/wear.rs"]
+mod wear;
+
 use skerry_tests_harness::{Cluster, Kind};
 use skerry_tests_lifecycle::{Ran, brisk, run, server_of};
 

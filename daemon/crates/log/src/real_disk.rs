@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 
+use skerry_metrics::wear::LOG;
+
 use crate::aligned::AlignedBuf;
 use crate::disk::{Disk, SegmentFile};
 use crate::limits::{FILL_BYTES, PAGE_BYTES, SECTOR_BYTES};
@@ -113,8 +115,10 @@ impl Disk for RealDisk {
         while at < zeroed {
             let count = zeros.len().min((zeroed - at) as usize);
             file.write_all_at(&zeros[..count], at)?;
+            LOG.wrote(count);
             at += count as u64;
         }
+        LOG.synced();
         file.sync_all()?;
         drop(file);
         self.open(path)
@@ -133,6 +137,7 @@ impl Disk for RealDisk {
         let file = open_buffered(path)?;
         // What a failed sync left behind in the page cache must not be taken for what is on the
         // disk: write out what is dirty, and forget the rest.
+        LOG.synced();
         file.sync_data()?;
         let forget = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
         posix_fadvise(&file, 0, 0, forget).map_err(io::Error::from)?;
@@ -148,6 +153,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        LOG.synced();
         File::open(dir)?.sync_all()
     }
 
@@ -214,6 +220,8 @@ impl SegmentFile for DirectFile {
     }
 
     fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
+        LOG.wrote(blocks.len());
+        LOG.synced();
         let written = if self.is_aligned(offset, blocks) {
             self.file.write_all_at(blocks, offset)
         } else {
@@ -233,6 +241,7 @@ impl SegmentFile for DirectFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        LOG.synced();
         self.file.sync_all()
     }
 }
@@ -261,11 +270,14 @@ impl SegmentFile for BufferedFile {
             .zip(blocks.chunks(PAGE_BYTES))
         {
             self.file.write_all_at(page, at)?;
+            LOG.wrote(page.len());
         }
+        LOG.synced();
         self.file.sync_data()
     }
 
     fn sync(&self) -> io::Result<()> {
+        LOG.synced();
         self.file.sync_all()
     }
 }

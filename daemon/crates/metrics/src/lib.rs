@@ -6,6 +6,7 @@
 mod buckets;
 mod process;
 mod text;
+pub mod wear;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +22,10 @@ pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    pub(crate) const fn new() -> Counter {
+        Counter(AtomicU64::new(0))
+    }
+
     /// Adds so many.
     pub fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);

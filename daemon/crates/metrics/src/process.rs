@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use crate::{Text, Type};
+use crate::{Text, Type, wear};
 
 /// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, 100 on every Linux that Skerry runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Adds what can be read; what cannot is left out.
 pub fn render(text: &mut Text) {
+    wear::render(text);
     if let Some(stat) = fs::read_to_string("/proc/self/stat")
         .ok()
         .and_then(|stat| Stat::parse(&stat))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::{BackendError, StorageBackend};
+use skerry_metrics::wear::STATE;
 
 /// What has been counted since the storage was opened.
 #[derive(Debug, Default)]
@@ -69,12 +70,14 @@ impl<B: StorageBackend> StorageBackend for Gauged<B> {
 
     fn sync_data(&self) -> io::Result<()> {
         self.gauge.syncs.fetch_add(1, Ordering::Relaxed);
+        STATE.synced();
         self.inner.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let written = data.len() as u64;
         self.gauge.written.fetch_add(written, Ordering::Relaxed);
+        STATE.wrote(data.len());
         self.inner.write(offset, data)
     }
 

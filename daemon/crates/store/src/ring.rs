@@ -53,6 +53,11 @@ impl EventRing {
         self.lock().newest
     }
 
+    /// Bytes of the revisions that it holds.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// The revisions from `revision` on, at most `count_max` of them.
     pub fn since(&self, revision: i64, count_max: usize) -> Since {
         let held = self.lock();
