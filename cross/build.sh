@@ -17,9 +17,10 @@ for target in "$@"; do
     have_toolchain "$target"
     flags=CARGO_TARGET_$(variable "$target")_RUSTFLAGS
     # No path of the build machine may get into the binary. A panic ends the process: nobody
-    # unwinds, and tables for that would be a sixth of it; relocations packed are a twentieth less.
+    # unwinds, and tables for that would be a sixth of it.
+    # At a fixed address, as Go's programs are: on x86_64 the table for any other is a twentieth of it.
     # cargo links in the project's folder.
-    export "$flags=${!flags} --remap-path-prefix=$PWD=/skerry --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo -Clink-arg=-Wl,--build-id=none -Cforce-unwind-tables=no -Clink-arg=-Wl,--no-eh-frame-hdr -Clink-arg=-Wl,-z,pack-relative-relocs -Clink-arg=-Wl,-T,cross/no-unwinding.ld"
+    export "$flags=${!flags} --remap-path-prefix=$PWD=/skerry --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo -Crelocation-model=static -Clink-arg=-Wl,--build-id=none -Cforce-unwind-tables=no -Clink-arg=-Wl,--no-eh-frame-hdr -Clink-arg=-Wl,-T,cross/no-unwinding.ld"
     # A target folder of its own: this may be another compiler than the one used for development.
     cargo build --locked --release -p skerry --target "$target" --target-dir target/cross
   )
