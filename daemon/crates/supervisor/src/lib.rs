@@ -23,6 +23,7 @@ mod authorities;
 mod bootstrap;
 mod bucket;
 mod call;
+mod claim;
 mod cluster;
 mod envelope;
 mod error;

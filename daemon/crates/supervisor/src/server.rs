@@ -26,10 +26,11 @@ use skerry_pki::{AuthorityFiles, CaHash, Password, Pki, PkiError, Succession, To
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::admit::{Admission, Pending, admit, duplicate};
+use crate::admit::{Admission, duplicate};
 use crate::authorities::Authorities;
 use crate::bootstrap::{self, Bootstrap};
 use crate::bucket::Bucket;
+use crate::claim::{self, Watched};
 use crate::cluster::Cluster;
 use crate::health;
 use crate::limits::{
@@ -60,8 +61,9 @@ struct Inner<C> {
     wrong_passwords: Mutex<Bucket>,
     in_flight: Semaphore,
     request_time_max: Duration,
-    /// Held while a member is added: two requests of one node must not add it twice.
-    pending: tokio::sync::Mutex<Pending>,
+    /// Held while a member is added: two requests of one node must not add it twice. Whom another
+    /// server lets in under a name that is asked for here, and since when.
+    joining: tokio::sync::Mutex<Watched>,
     critical: std::sync::OnceLock<CriticalValues>,
     alone: std::sync::OnceLock<Alone>,
 }
@@ -107,7 +109,7 @@ impl<C: Cluster> Supervisor<C> {
             wrong_passwords: Mutex::new(wrong_passwords),
             in_flight: Semaphore::new(JOINS_IN_FLIGHT_MAX),
             request_time_max,
-            pending: tokio::sync::Mutex::new(Pending::default()),
+            joining: tokio::sync::Mutex::default(),
             critical: std::sync::OnceLock::new(),
             alone: std::sync::OnceLock::new(),
         })))
@@ -388,7 +390,7 @@ impl<C: Cluster> Supervisor<C> {
         credential: &Credential,
     ) -> Result<(u64, Arc<Status>), Refusal> {
         let cluster = &*self.0.cluster;
-        let mut pending = self.0.pending.lock().await;
+        let mut joining = self.0.joining.lock().await;
         // What this server knows may be old; after this it is not.
         cluster.linearize().await?;
         self.know_token().await?;
@@ -399,26 +401,37 @@ impl<C: Cluster> Supervisor<C> {
         {
             return Err(Refusal::WrongPassword);
         }
-        let removed = match admit(&cluster.status(), &pending, request)? {
+        let (admission, claimed) = claim::claim(cluster, request, &mut joining).await?;
+        let removed = match admission {
             Admission::New => Ok(()),
             Admission::Replace(before) => cluster.remove_member(before).await,
-            Admission::Displace(before) => {
-                self.may_displace(request, before).await?;
-                cluster.displace_member(before).await
+            Admission::Displace(before) => match self.may_displace(request, before).await {
+                Ok(()) => cluster.displace_member(before).await,
+                Err(refusal) => {
+                    claim::release(cluster, request, claimed).await;
+                    return Err(refusal);
+                }
+            },
+        };
+        let added = match removed {
+            Ok(()) | Err(ProposeError::MemberNotFound) => {
+                cluster.add_member(request.peer_urls.clone()).await
+            }
+            Err(error) => Err(error),
+        };
+        let id = match added {
+            Ok(id) => id,
+            Err(error) => {
+                claim::release(cluster, request, claimed).await;
+                return Err(match error {
+                    ProposeError::PeerUrlExists => Refusal::PeerUrlInUse {
+                        urls: request.peer_urls.join(", "),
+                    },
+                    other => other.into(),
+                });
             }
         };
-        match removed {
-            Ok(()) | Err(ProposeError::MemberNotFound) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let added = cluster.add_member(request.peer_urls.clone()).await;
-        let id = added.map_err(|error| match error {
-            ProposeError::PeerUrlExists => Refusal::PeerUrlInUse {
-                urls: request.peer_urls.join(", "),
-            },
-            other => other.into(),
-        })?;
-        pending.remember(&request.name, id);
+        claim::settle(cluster, request, id, claimed).await?;
         tracing::info!(
             name = request.name,
             member = format!("{id:x}"),
