@@ -49,6 +49,8 @@ add_skerry() {
   enable() { mkdir -p "$units/$2.wants"; ln -sf "$1" "$units/$2.wants/"; }
   enable /usr/lib/systemd/system/skerry.service multi-user.target
   enable /usr/lib/systemd/system/systemd-networkd.service multi-user.target
+  # A server that starts before there is an address takes the loopback's for its own, and listens nowhere else.
+  enable /usr/lib/systemd/system/systemd-networkd-wait-online.service network-online.target
   enable /usr/lib/systemd/system/systemd-timesyncd.service sysinit.target
   enable /etc/systemd/system/data-grow.service local-fs.target
   enable /etc/systemd/system/skerry-handout.service multi-user.target
