@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Three appliances that form a cluster, with one settings file on all cards; one loses its power, then all do.
+"""Three appliances that form a cluster, with the same settings but for their own names; one loses its power, then all.
 
     tests/appliance/cluster.py IMAGE KUBECTL
 
@@ -21,7 +21,7 @@ WRITES = 5
 class Cluster:
     def __init__(self, image, folder, kubectl):
         self.folder, self.kubectl = Path(folder), kubectl
-        self.switch = Switch(folder, MEMBERS)
+        self.switch = Switch(MEMBERS)
         servers = ",".join(f"https://{cable.address}:6443" for cable in self.switch.cables)
         self.machines, self.written = [], []
         for cable in self.switch.cables:
@@ -29,7 +29,8 @@ class Cluster:
             place.mkdir()
             machine = Machine(image, place, cable=cable)
             machine.write_to_card("skerry.yaml", f'token: "a-token-of-the-test"\nserver: "{servers}"\n'
-                                  f'node-name: "box-{cable.number}"\ntls-san: ["127.0.0.1"]\n')
+                                  f'node-name: "box-{cable.number}"\nnode-ip: "{cable.address}"\n'
+                                  'tls-san: ["127.0.0.1"]\n')
             self.machines.append(machine)
         self.machines[0].write_to_card("kubeconfig.yaml", "")
 

@@ -3,10 +3,11 @@
 import json
 import os
 import random
-import signal
+import selectors
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -44,25 +45,75 @@ class Cable:
 
 
 class Switch:
-    def __init__(self, folder, count):
-        """A network of `count` machines with a router that gives them addresses: an emulator without a machine.
+    """A network of machines that come and go, with a router that gives them addresses and lets others in.
 
-        It stays while machines come and go. They have to ask for their addresses in the order of their numbers.
-        """
+    The router is an emulator without a machine. It takes up all frames that it sees, whomever they are for: the
+    switch learns who is where, and shows it none but its own. Machines have to ask for addresses in the order of
+    their numbers.
+    """
+
+    def __init__(self, count):
         self.cables = [Cable(number) for number in range(count)]
+        self.selector = selectors.DefaultSelector()
+        # Where a frame for an address goes, and what has come of one that is not whole, by connection.
+        self.places, self.pending = {}, {}
+        router = free_port()
+        for port in [router, *(cable.port for cable in self.cables)]:
+            listener = socket.create_server(("127.0.0.1", port))
+            self.selector.register(listener, selectors.EVENT_READ)
+        threading.Thread(target=self._pass_frames, daemon=True).start()
         ways_in = ",".join(forwards(cable.api, cable.etcd, cable.address) for cable in self.cables)
-        network = ["-netdev", f"user,id=router,{ways_in}", "-netdev", "hubport,id=hub,hubid=0,netdev=router"]
-        for cable in self.cables:
-            network += ["-netdev", f"socket,id=line{cable.number},listen=127.0.0.1:{cable.port}",
-                        "-netdev", f"hubport,id=hub{cable.number},hubid=0,netdev=line{cable.number}"]
-        pid_file = Path(folder) / "switch.pid"
-        # It comes back from this once all cables can be plugged in.
-        run("qemu-system-aarch64", "-M", "none", "-display", "none", "-monitor", "none", "-serial", "none",
-            "-daemonize", "-pidfile", str(pid_file), *network)
-        self.pid = int(pid_file.read_text())
+        self.process = subprocess.Popen(
+            ["qemu-system-aarch64", "-M", "none", "-display", "none", "-monitor", "none", "-serial", "none",
+             "-netdev", f"user,id=router,{ways_in}", "-netdev", "hubport,id=hub0,hubid=0,netdev=router",
+             "-netdev", f"socket,id=line,connect=127.0.0.1:{router}",
+             "-netdev", "hubport,id=hub1,hubid=0,netdev=line"], stdin=subprocess.DEVNULL)
 
     def end(self):
-        os.kill(self.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+
+    def _pass_frames(self):
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj not in self.pending:
+                    try:
+                        connection, _ = key.fileobj.accept()
+                    except OSError:
+                        continue
+                    self.pending[connection] = b""
+                    self.selector.register(connection, selectors.EVENT_READ)
+                    continue
+                try:
+                    received = key.fileobj.recv(1 << 16)
+                except OSError:
+                    received = b""
+                if received:
+                    self._take(key.fileobj, received)
+                else:
+                    self._unplug(key.fileobj)
+
+    def _take(self, source, received):
+        """Frames come with their length before them, in four bytes."""
+        rest = self.pending[source] + received
+        while len(rest) >= 4 and len(rest) >= 4 + int.from_bytes(rest[:4], "big"):
+            end = 4 + int.from_bytes(rest[:4], "big")
+            frame, rest = rest[:end], rest[end:]
+            self.places[frame[10:16]] = source
+            to = self.places.get(frame[4:10])
+            for other in [to] if to else [other for other in self.pending if other is not source]:
+                try:
+                    other.sendall(frame)
+                except OSError:
+                    pass  # It is unplugged when that is read of it.
+        if source in self.pending:
+            self.pending[source] = rest
+
+    def _unplug(self, connection):
+        self.selector.unregister(connection)
+        del self.pending[connection]
+        self.places = {address: place for address, place in self.places.items() if place is not connection}
+        connection.close()
 
 
 class Machine:
