@@ -253,7 +253,7 @@ fn start_serving(
     let met = Met::default();
     let admin = succession::routes(strangers::routes(admin, &met), &supervisor);
     let local = api.as_ref().map(|api| api.local("certificates"));
-    let admin = commands::doctor::routes(admin, handle);
+    let admin = commands::doctor::routes(admin, handle, member.pki.clock());
     let reader = handle.reader();
     let ring = move || reader.ring().bytes();
     let admin = commands::footprint::routes(admin, settings, flash, ring);

@@ -6,12 +6,14 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::{Value, json};
 use skerry_consensus::Handle;
+use skerry_pki::Clock;
 
 use super::{footprint, print};
 use crate::admin::{Client, Routes};
@@ -62,8 +64,8 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
 }
 
 /// The server's side.
-pub(crate) fn routes(routes: Routes, handle: &Handle) -> Routes {
-    let handle = handle.clone();
+pub(crate) fn routes(routes: Routes, handle: &Handle, clock: &Arc<Clock>) -> Routes {
+    let (handle, clock) = (handle.clone(), Arc::clone(clock));
     routes.at(Method::GET, ROUTE, move |_| {
         let status = handle.status();
         let reader = handle.reader();
@@ -71,7 +73,7 @@ pub(crate) fn routes(routes: Routes, handle: &Handle) -> Routes {
         let leader = status.members.iter();
         let leader = leader.clone().find(|(id, ..)| Some(*id) == status.leader);
         let answer = json!({
-            "time": now(),
+            "time": clock.system_now(),
             "status": super::status::answer(&status),
             "leader": leader.map(|(_, member, _)| member.name.as_str()),
             "used": used.unwrap_or_default(),

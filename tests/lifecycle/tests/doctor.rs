@@ -58,10 +58,6 @@ async fn it_names_each_port_that_cannot_be_reached_and_why_also_with_its_own_ser
         well.said
     );
 
-    eprintln!(
-        "{}",
-        std::fs::read_to_string(&cluster.members[1].log).unwrap()
-    );
     // One is gone, one does not answer.
     let gone = cluster.members[2].client_address.ip();
     cluster.members[2].kill().unwrap();
@@ -91,6 +87,25 @@ async fn it_names_each_port_that_cannot_be_reached_and_why_also_with_its_own_ser
     has(&ill, "BAD  peer m3", &["another cluster"]);
     has(&ill, "ok   peer m2", &["reached on 6443"]);
     drop(stranger);
+}
+
+#[tokio::test]
+async fn it_says_by_how_much_the_clock_of_another_is_off() {
+    let mut cluster = Cluster::prepare(Kind::Skerry, 2, &brisk()).unwrap();
+    let offset = cluster.folder().join("offset");
+    std::fs::write(&offset, "3600").unwrap();
+    let variable = "SKERRY_TEST_CLOCK_OFFSET_FILE".to_owned();
+    let shifted = vec![(variable, offset.display().to_string())];
+    cluster.members[1].environment = shifted;
+    cluster.form().await.unwrap();
+    let ill = doctor(&cluster, 0);
+    assert_eq!(ill.code, Some(1), "{}", ill.said);
+    let mut lines = ill.said.lines();
+    let line = lines.find(|line| line.starts_with("BAD  peer m2") && line.contains("clock"));
+    let words = line.unwrap_or_else(|| panic!("{}", ill.said)).split(' ');
+    let off: i64 = words.filter_map(|word| word.parse().ok()).next().unwrap();
+    assert!((3590..3700).contains(&off), "{line:?}");
+    assert!(line.unwrap().contains("s ahead of this node's"), "{line:?}");
 }
 
 #[tokio::test]
