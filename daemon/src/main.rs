@@ -26,6 +26,7 @@ mod logging;
 mod manifests;
 mod member_nodes;
 mod membership;
+mod memory;
 mod node_password;
 mod outgoing;
 mod panic_hook;

@@ -47,6 +47,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
         node = settings.node_name,
         "starting"
     );
+    crate::memory::hold(settings.memory_limit);
     for line in &settings.without_effect {
         tracing::warn!("{line}");
     }

@@ -63,6 +63,8 @@ pub(crate) fn routes(
             json!(["budget (--memory-budget)", budget]),
             json!(["pages of the state, at most", cache]),
             json!(["events for watchers", ring()]),
+            json!(["allocated", crate::memory::allocated()]),
+            json!(["refusing at", skerry_listen::pressure::limit()]),
         ];
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         memory.extend(MEMORY.iter().filter_map(|(line, name)| {

@@ -246,7 +246,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     text(
         "memory-budget",
-        "memory that the server plans with, such as 64M [64M]",
+        "memory that the server may use, such as 64M [half of what there is; caches: of 64M at most]",
     ),
     text(
         "flush-interval",

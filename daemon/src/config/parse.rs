@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use skerry_kube::ServiceNetwork;
 
+use crate::memory::PLANNED_BYTES_MIN;
+
 /// `500ms`, `5s`, `2m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -40,13 +42,10 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| expected("a size such as 64M", text))
 }
 
-/// Below this the server could not hold its own queues.
-const MEMORY_BUDGET_MIN: u64 = 16 << 20;
-
 /// A size that a server can live with.
 pub(crate) fn memory_budget(text: &str) -> Result<u64, String> {
     match bytes(text)? {
-        budget if budget >= MEMORY_BUDGET_MIN => Ok(budget),
+        budget if budget >= PLANNED_BYTES_MIN => Ok(budget),
         _ => Err(expected("at least 16M", text)),
     }
 }

@@ -81,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) quota_bytes: u64,
     /// Bytes of memory that caches are sized from.
     pub(crate) memory_budget: u64,
+    /// Bytes of memory at which requests are refused, where somebody has said so.
+    pub(crate) memory_limit: Option<u64>,
     /// Bytes that may be written to the disk until it is worn.
     pub(crate) flash_endurance: Option<u64>,
     /// When the state is committed durably.
@@ -238,7 +240,8 @@ impl Settings {
                 .unwrap_or(2 << 30),
             memory_budget: given
                 .parsed("memory-budget", parse::memory_budget)?
-                .unwrap_or(64 << 20),
+                .unwrap_or_else(crate::memory::planned),
+            memory_limit: given.parsed("memory-budget", parse::memory_budget)?,
             flash_endurance: given.parsed("flash-endurance-tbw", parse::terabytes)?,
             flush: FlushPolicy {
                 interval: given

@@ -33,6 +33,12 @@ impl Stream {
         self.0.status().as_u16()
     }
 
+    /// A header; nothing where it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.0.headers().get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+
     /// The next piece that comes; nothing at the end.
     pub async fn piece(&mut self) -> Result<Option<Bytes>> {
         loop {

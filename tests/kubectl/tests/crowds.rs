@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "crowds/memory.rs"]
+mod memory;
+
 use std::time::{Duration, Instant};
 
 use skerry_tests_kubectl::{Answer, DEADLINE, Port, Servers, Stream, Streams};

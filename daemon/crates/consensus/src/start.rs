@@ -43,7 +43,13 @@ impl Consensus {
         let (log, recovered, writer) = Log::open(
             Arc::new(RealDisk::new()),
             &config.db_dir.join("log"),
-            skerry_log::Options::default(),
+            // No more of the newest entries than of the state's pages.
+            skerry_log::Options {
+                cache_bytes: config
+                    .cache_bytes
+                    .min(skerry_log::limits::CACHE_BYTES_DEFAULT),
+                ..skerry_log::Options::default()
+            },
         )?;
         let state = config.db_dir.join("state.redb");
         let options = skerry_store::Options {

@@ -14,7 +14,7 @@ use crate::limits::{ANSWER_BYTES_MAX, ANSWER_PIECE_BYTES};
 use crate::method::{self, Kind, Method};
 use crate::who::Who;
 use crate::{errors, gateway, http as plain};
-use skerry_listen::{Handler, Peer};
+use skerry_listen::{Handler, Peer, pressure};
 
 /// Answers clients on the client port.
 #[derive(Clone)]
@@ -198,6 +198,9 @@ fn admit(api: &Api, method: Method, who: &Who) -> Result<(), Status> {
         && !(gate.0)()
     {
         return Err(errors::STOPPED.into());
+    }
+    if pressure::is_high() && method.needs_memory() {
+        return Err(errors::NO_MEMORY.into());
     }
     let needs_leader = who.requires_leader();
     let learner_may = match method.kind() {

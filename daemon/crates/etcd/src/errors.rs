@@ -36,6 +36,8 @@ refusals! {
     DUPLICATE_KEY = InvalidArgument, "duplicate key given in txn request";
     COMPACTED = OutOfRange, "mvcc: required revision has been compacted";
     FUTURE_REVISION = OutOfRange, "mvcc: required revision is a future revision";
+    // etcd has no such limit.
+    NO_MEMORY = ResourceExhausted, "memory budget exceeded";
     NO_SPACE = ResourceExhausted, "mvcc: database space exceeded";
     LEASE_NOT_FOUND = NotFound, "requested lease not found";
     LEASE_EXISTS = FailedPrecondition, "lease already exists";

@@ -70,6 +70,14 @@ macro_rules! methods {
 }
 
 impl Method {
+    /// Whether it is refused while memory is short: what holds up or heals a cluster is not.
+    pub(crate) fn needs_memory(self) -> bool {
+        matches!(
+            self,
+            Method::Range | Method::Put | Method::Txn | Method::Watch | Method::Snapshot
+        )
+    }
+
     /// Whether a client may change something with it.
     pub(crate) fn may_write(self) -> bool {
         !matches!(

@@ -135,6 +135,15 @@ pub const WAITING_SHARE: u64 = 8;
 /// many.
 pub const BODY_SHARE: u64 = 4;
 
+/// A body is taken only where so many times its bytes may still be allocated.
+pub const BODY_ROOM_SHARE: usize = 2;
+
+/// Bytes of memory that a body may become without anybody being asked.
+pub const BODY_WEIGHT_LIGHT: usize = 4 << 20;
+
+/// Bodies at once that become more than that.
+pub const HEAVY_BODIES_MAX: usize = 4;
+
 /// How long an answer that is sent in pieces counts as a request under way: upstream's limit of a
 /// whole request.
 pub const REQUEST_PLACE_TIME_MAX: Duration = Duration::from_secs(60);

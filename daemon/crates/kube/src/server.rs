@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Body as HttpBody;
 use skerry_health::Health;
-use skerry_listen::Peer;
+use skerry_listen::{Peer, pressure};
 use skerry_rbac::User;
 
 use crate::answer::{self, Answer, Body, gzip};
@@ -315,6 +315,11 @@ impl Api {
         measure: &mut Measure,
     ) -> Result<Option<Seat>, Response<Body>> {
         let watches = info.is_resource && info.verb == "watch";
+        if info.is_resource && pressure::is_high() {
+            measure.saw(seen.clone());
+            measure.dropped();
+            return Err(too_many(1));
+        }
         if seen.is_long_running() && !watches {
             return Ok(None);
         }
@@ -329,11 +334,7 @@ impl Api {
             Err(after) => {
                 measure.saw(seen.clone());
                 measure.dropped();
-                let text = "Too many requests, please try again later.\n";
-                let mut response = answer::text(429, text.into());
-                let after = HeaderValue::from(after);
-                response.headers_mut().insert(header::RETRY_AFTER, after);
-                Err(response)
+                Err(too_many(after))
             }
         }
     }
@@ -489,6 +490,13 @@ impl Api {
         if let Some(body) = body {
             call.body = decode::read(body).await?;
         }
+        let _weight = match call.media_type.contains("json") {
+            true => {
+                let weight = inflight.weight(&call.body).await;
+                weight.inspect_err(|_| measure.dropped())?
+            }
+            false => None,
+        };
         trail.sent(call);
         let engine = &self.0.engine;
         if call.resource.kind == "Binding" {
@@ -496,6 +504,15 @@ impl Api {
         }
         engine.perform(call).await
     }
+}
+
+/// As upstream sends those away for whom there is no room.
+fn too_many(after: u32) -> Response<Body> {
+    let text = "Too many requests, please try again later.\n";
+    let mut response = answer::text(429, text.into());
+    let after = HeaderValue::from(after);
+    response.headers_mut().insert(header::RETRY_AFTER, after);
+    response
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> &str {

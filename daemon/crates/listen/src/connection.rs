@@ -18,11 +18,12 @@ use tokio_rustls::TlsAcceptor;
 use crate::crowd::Member;
 use crate::gather::{Sending, gather};
 use crate::limits::{
-    CONNECTION_WINDOW_BYTES, HANDSHAKE_TIME_MAX, HEADER_BYTES_MAX, HTTP1_BUFFER_BYTES_MAX,
-    HTTP1_HEADER_TIME_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, LEAVE_TIME_MAX,
-    SHUTDOWN_TIME_MAX, STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
+    CONNECTION_WINDOW_BYTES, CONNECTION_WINDOW_BYTES_MIN, CONNECTION_WINDOW_SHARE,
+    HANDSHAKE_TIME_MAX, HEADER_BYTES_MAX, HTTP1_BUFFER_BYTES_MAX, HTTP1_HEADER_TIME_MAX,
+    KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, LEAVE_TIME_MAX, SHUTDOWN_TIME_MAX,
+    STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
 };
-use crate::{Handler, Peer, Slot, Stop, Transport};
+use crate::{Handler, Peer, Slot, Stop, Transport, pressure};
 
 /// What every HTTP/2 connection starts with (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -131,6 +132,13 @@ async fn plaintext_version(stream: &TcpStream) -> io::Result<Version> {
     }
 }
 
+/// Bytes that a connection may send before they are read: fewer where memory is short.
+fn window() -> u32 {
+    let share = pressure::room() / CONNECTION_WINDOW_SHARE;
+    let share = u32::try_from(share).unwrap_or(u32::MAX);
+    share.clamp(CONNECTION_WINDOW_BYTES_MIN, CONNECTION_WINDOW_BYTES)
+}
+
 async fn converse<S, H>(
     stream: S,
     version: Version,
@@ -167,8 +175,8 @@ async fn converse<S, H>(
                 .timer(TokioTimer::new())
                 .auto_date_header(false)
                 .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .initial_stream_window_size(STREAM_WINDOW_BYTES.min(window()))
+                .initial_connection_window_size(window())
                 .max_send_buf_size(STREAM_SEND_BYTES_MAX)
                 .max_header_list_size(HEADER_BYTES_MAX)
                 .keep_alive_interval(KEEPALIVE_INTERVAL)

@@ -55,6 +55,15 @@ impl Crowd {
         Some(Arc::new(member))
     }
 
+    /// Asks whoever has been idle longest to leave, where somebody is.
+    pub(crate) fn send_away(&self) -> bool {
+        let oldest = self.held().idle.pop_first();
+        oldest.is_some_and(|(_, oldest)| {
+            oldest.notify_one();
+            true
+        })
+    }
+
     /// Returns once all who are in have left.
     pub(crate) async fn empty(&self, places: usize) {
         let places = u32::try_from(places).unwrap_or(u32::MAX);
@@ -199,6 +208,16 @@ mod tests {
         assert!(soon(second.asked_to_leave()).await.is_some());
         drop(second);
         assert!(soon(comes).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_is_idle_can_be_sent_away_and_nobody_else() {
+        let crowd = Crowd::new(2);
+        let (busy, idle) = (crowd.enter().await.unwrap(), crowd.enter().await.unwrap());
+        let _busy = busy.begin();
+        assert!(crowd.send_away());
+        assert!(soon(idle.asked_to_leave()).await.is_some());
+        assert!(!crowd.send_away());
     }
 
     #[tokio::test]

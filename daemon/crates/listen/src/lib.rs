@@ -10,6 +10,7 @@ mod crowd;
 mod gather;
 pub mod limits;
 mod peer;
+pub mod pressure;
 mod stop;
 mod transport;
 
@@ -104,6 +105,14 @@ async fn accept(
 ) -> io::Result<(TcpStream, Slot)> {
     let closed = || io::Error::other("the port is closed");
     let (stream, _) = listener.accept().await?;
+    if pressure::is_high() {
+        // Of those who only sit there more leave than come.
+        let left = connections.send_away() && connections.send_away();
+        // Those who ask whether the server lives still find room.
+        if !left && pressure::is_full() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+    }
     let connection = connections.enter().await.ok_or_else(closed)?;
     let handshake = handshakes.enter().await.ok_or_else(closed)?;
     Ok((

@@ -31,6 +31,12 @@ pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// Bytes that all streams of a connection together may send before they are read.
 pub const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 
+/// The least of that, however short memory is: HTTP/2's own.
+pub const CONNECTION_WINDOW_BYTES_MIN: u32 = 65_535;
+
+/// The share of the memory that is left which one connection may send: one of so many.
+pub const CONNECTION_WINDOW_SHARE: usize = 64;
+
 /// Bytes of answers that one stream holds for a client that does not read, besides the piece that
 /// goes beyond it.
 pub const STREAM_SEND_BYTES_MAX: usize = 16 * 1024;

@@ -71,13 +71,14 @@ impl Shared {
     pub(crate) fn new(
         file: Arc<StateFile>,
         revision: i64,
+        ring_bytes: usize,
         quota_bytes: u64,
         auth: AuthHandle,
     ) -> Arc<Shared> {
         Arc::new(Shared {
             file: RwLock::new(file),
             newest: Mutex::new(None),
-            ring: EventRing::new(revision),
+            ring: EventRing::of(revision, ring_bytes),
             quota_bytes,
             auth,
         })

@@ -31,17 +31,24 @@ pub struct EventRing {
 struct Held {
     revisions: VecDeque<Arc<Revision>>,
     bytes: usize,
+    bytes_max: usize,
     /// The newest revision of the store, in the ring or not.
     newest: i64,
 }
 
 impl EventRing {
-    /// An empty ring behind a store at revision `newest`.
-    pub(crate) fn new(newest: i64) -> EventRing {
+    #[cfg(test)]
+    fn new(newest: i64) -> EventRing {
+        EventRing::of(newest, RING_BYTES_MAX)
+    }
+
+    /// An empty ring behind a store at revision `newest`, which holds no more bytes than this.
+    pub(crate) fn of(newest: i64, bytes_max: usize) -> EventRing {
         EventRing {
             held: Mutex::new(Held {
                 revisions: VecDeque::new(),
                 bytes: 0,
+                bytes_max: bytes_max.min(RING_BYTES_MAX),
                 newest,
             }),
             wakers: Mutex::default(),
@@ -120,7 +127,7 @@ impl EventRing {
 
 impl Held {
     fn trim(&mut self) {
-        while self.bytes > RING_BYTES_MAX || self.revisions.len() > RING_REVISIONS_MAX {
+        while self.bytes > self.bytes_max || self.revisions.len() > RING_REVISIONS_MAX {
             let Some(oldest) = self.revisions.pop_front() else {
                 return;
             };

@@ -101,6 +101,8 @@ impl Store {
         let shared = Shared::new(
             Arc::clone(&file),
             state.revision,
+            // No more of the newest events than of pages.
+            options.cache_bytes,
             options.quota_bytes,
             auth.handle(),
         );

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use skerry_listen::pressure;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
@@ -30,6 +31,9 @@ impl Default for Room {
 
 impl Room {
     pub(super) async fn take(&self, bytes: usize) -> Result<Share, Status> {
+        if pressure::room() / 2 < bytes {
+            return Err(errors::NO_MEMORY.into());
+        }
         // A message is far smaller than the room.
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
         let share = Arc::clone(&self.0).acquire_many_owned(units);

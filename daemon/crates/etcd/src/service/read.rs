@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use skerry_listen::pressure;
 use skerry_proto::etcdserverpb as pb;
 use skerry_proto::etcdserverpb::request_op::Request;
 use skerry_store::{KeyRange, QueryError, View};
@@ -75,7 +76,17 @@ impl Api {
         let view = self.view()?;
         let response = match way(&request) {
             Way::AtOnce => view.range(&request),
-            Way::InPieces => in_pieces(&view, &request).await,
+            Way::InPieces => match in_pieces(&view, &request).await {
+                Ok(None) => return Err(errors::NO_MEMORY.into()),
+                Ok(Some(response)) => Ok(response),
+                Err(error) => Err(error),
+            },
+            // All of it is held at once, and how much that is shows only then.
+            Way::OnAThread
+                if request.limit == 0 && pressure::room() as u64 / 2 < view.size_in_use_bytes() =>
+            {
+                return Err(errors::NO_MEMORY.into());
+            }
             Way::OnAThread => on_a_thread(move || view.range(&request)).await?,
         };
         response.map_err(|error| errors::query(&error))
@@ -107,14 +118,18 @@ async fn on_a_thread<R: Send + 'static>(
     read.map_err(|error| Status::internal(format!("etcdserver: {error}")))
 }
 
+/// Nothing where memory does not last.
 async fn in_pieces(
     view: &View,
     request: &pb::RangeRequest,
-) -> Result<pb::RangeResponse, QueryError> {
+) -> Result<Option<pb::RangeResponse>, QueryError> {
     let range = KeyRange::new(&request.key, &request.range_end);
     let mut pieces = view.range_chunks(range, request.revision)?;
     let mut kvs = pieces.next_chunk(READ_PIECE_BYTES)?;
     loop {
+        if pressure::is_high() {
+            return Ok(None);
+        }
         let more = pieces.next_chunk(READ_PIECE_BYTES)?;
         if more.is_empty() {
             break;
@@ -126,12 +141,12 @@ async fn in_pieces(
         revision: view.revision(),
         ..Default::default()
     };
-    Ok(pb::RangeResponse {
+    Ok(Some(pb::RangeResponse {
         header: Some(header),
         count: kvs.len() as i64,
         kvs,
         more: false,
-    })
+    }))
 }
 
 #[cfg(test)]

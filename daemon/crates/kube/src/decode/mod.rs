@@ -6,6 +6,7 @@
 mod json;
 mod manifest;
 pub(crate) mod protobuf;
+pub(crate) mod weight;
 mod yaml;
 
 pub use manifest::{ManifestError, manifest};

@@ -3,19 +3,21 @@
 //! What a kind does not have cannot be told by name, and is passed over, also where fields are
 //! validated strictly: upstream has no stricter decoder of it either.
 
-use super::Decoded;
+use super::{Decoded, weight};
 use crate::error::ApiError;
 use crate::limits::{BODY_BYTES_MAX, DEPTH_MAX};
 
-const LIMITS: skerry_wire::Limits = skerry_wire::Limits {
-    bytes: BODY_BYTES_MAX,
-    depth: DEPTH_MAX,
-    values: skerry_wire::limits::VALUES_MAX,
-};
+fn limits() -> skerry_wire::Limits {
+    skerry_wire::Limits {
+        bytes: BODY_BYTES_MAX,
+        depth: DEPTH_MAX,
+        values: weight::fields_max(skerry_wire::limits::VALUES_MAX),
+    }
+}
 
 /// Decodes an object that says what it is.
 pub(super) fn parse(body: &[u8]) -> Result<Decoded, ApiError> {
-    let decoded = skerry_wire::decode(body, LIMITS);
+    let decoded = skerry_wire::decode(body, limits());
     let decoded = decoded.map_err(|error| ApiError::bad_request(error.to_string()))?;
     Ok(Decoded {
         value: decoded.value,
@@ -25,7 +27,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Decoded, ApiError> {
 
 /// Decodes an object that is to be of a kind.
 pub(crate) fn parse_as(body: &[u8], api_version: &str, kind: &str) -> Result<Decoded, ApiError> {
-    match skerry_wire::decode_as(body, LIMITS, api_version, kind) {
+    match skerry_wire::decode_as(body, limits(), api_version, kind) {
         Ok(decoded) => Ok(Decoded {
             value: decoded.value,
             duplicates: Vec::new(),

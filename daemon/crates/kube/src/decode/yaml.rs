@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use serde_json::{Map, Number, Value};
 
-use super::Decoded;
+use super::{Decoded, weight};
 use crate::limits::{DEPTH_MAX, YAML_BYTES_MAX, YAML_NODES_MAX};
 
 /// Parses the first document of a text.
@@ -109,7 +109,7 @@ impl Builder {
     fn spend(&mut self, nodes: usize, bytes: usize) -> Result<(), String> {
         self.nodes += nodes;
         self.bytes += bytes;
-        if self.nodes > YAML_NODES_MAX || self.bytes > YAML_BYTES_MAX {
+        if self.nodes > weight::fields_max(YAML_NODES_MAX) || self.bytes > YAML_BYTES_MAX {
             return Err("yaml: document contains excessive aliasing".into());
         }
         Ok(())
