@@ -52,6 +52,11 @@ class Cluster:
         file.write_text("\n".join(lines) + "\n")
         return run(self.kubectl, "--kubeconfig", str(file), "--request-timeout=60s", *words)
 
+    def serving(self):
+        """The addresses that the API is served at, as the first member knows them."""
+        found = json.loads(self.kube(0, "get", "endpointslices", "kubernetes", "-o", "json"))
+        return sorted(address for end in found["endpoints"] for address in end["addresses"])
+
     def write(self, number, count):
         """Objects made at a member; what is not acknowledged is asked for again until the machine's deadline."""
         for _ in range(count):
@@ -84,9 +89,8 @@ def drive(cluster, chance):
         machine.power_on()
         machine.wait(f"member {machine.cable.number} is ready", machine.is_ready)
     cluster.take_kubeconfig()
-    nodes = json.loads(cluster.kube(0, "get", "endpointslices", "kubernetes", "-o", "json"))
-    addresses = sorted(address for end in nodes["endpoints"] for address in end["addresses"])
-    assert addresses == [cable.address for cable in cluster.switch.cables], addresses
+    everywhere = [cable.address for cable in cluster.switch.cables]
+    cluster.machines[0].wait("all serve the API", lambda: cluster.serving() == everywhere)
     for number in range(MEMBERS):
         cluster.write(number, 1)
     print(f"{MEMBERS} machines, one cluster", flush=True)
