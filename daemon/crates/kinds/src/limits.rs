@@ -34,3 +34,7 @@ pub const DNS_NAMESERVERS_MAX: usize = 3;
 pub const DNS_SEARCHES_MAX: usize = 32;
 /// Search paths of a pod joined with spaces, in bytes.
 pub const DNS_SEARCH_LIST_BYTES_MAX: usize = 2048;
+/// Pairs of paths in the volumes of a pod that are looked at for warnings; those beyond are not.
+pub const OVERLAP_PAIRS_MAX: usize = 50_000;
+/// The longest path that is looked at for that, in bytes: a file system takes none longer.
+pub const OVERLAP_PATH_BYTES_MAX: usize = 4096;

@@ -53,6 +53,28 @@ pub(crate) fn requirements(selector: &Value) -> Option<String> {
     Some(shown.join(","))
 }
 
+/// A label selector as upstream's own type prints itself, which a few columns show.
+pub(crate) fn show_type(selector: &Value) -> String {
+    let labels: String = entries(&selector["matchLabels"])
+        .map(|(key, value)| format!("{key}: {},", text(value)))
+        .collect();
+    let expressions: String = list(&selector["matchExpressions"])
+        .iter()
+        .map(|one| {
+            let values: Vec<&str> = list(&one["values"]).iter().map(text).collect();
+            format!(
+                "LabelSelectorRequirement{{Key:{},Operator:{},Values:[{}],}},",
+                text(&one["key"]),
+                text(&one["operator"]),
+                values.join(" ")
+            )
+        })
+        .collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
+}
+
 /// Whether a selector with nothing in it was meant.
 pub(crate) fn is_empty(selector: &Value) -> bool {
     len(&selector["matchLabels"]) + len(&selector["matchExpressions"]) == 0

@@ -3,19 +3,21 @@
 //!
 //! Pure. Knows nothing about what is wrong. Runs on objects that have their defaults.
 
+mod addresses;
 mod nodes;
+mod overlaps;
 mod pod;
-
-use std::net::IpAddr;
 
 use serde_json::Value;
 
+use self::addresses::{address, addresses, range};
 use crate::format;
 use crate::path::Path;
 use crate::quantity::Quantity;
 use crate::value::{entries, int, is_set, list, same, text};
 
 const BETA_STORAGE_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+const MOUNT_OPTIONS: &str = "volume.beta.kubernetes.io/mount-options";
 const INGRESS_CLASS: &str = "kubernetes.io/ingress.class";
 const MOUNTABLE_SECRETS: &str = "kubernetes.io/enforce-mountable-secrets";
 const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
@@ -111,6 +113,7 @@ pub fn warnings(group: &str, kind: &str, object: &Value, old: Option<&Value>) ->
                 said.push(format!("metadata.annotations[{MOUNTABLE_SECRETS}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"));
             }
         }
+        ("networking.k8s.io", "NetworkPolicy") => addresses::policy(spec, &mut said),
         ("networking.k8s.io", "Ingress")
             if is_new
                 && is_set(&annotations[INGRESS_CLASS])
@@ -212,6 +215,10 @@ fn service(spec: &Value, annotations: &Value, said: &mut Vec<String>) {
         &path.child("loadBalancerIP"),
         said,
     );
+    let path = path.child("loadBalancerSourceRanges");
+    for (i, one) in list(&spec["loadBalancerSourceRanges"]).iter().enumerate() {
+        range(text(one), &path.index(i), said);
+    }
     if is_name && has_external {
         said.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".into());
     }
@@ -252,6 +259,9 @@ fn slice(object: &Value, said: &mut Vec<String>) {
 
 fn volume(spec: &Value, annotations: &Value, said: &mut Vec<String>) {
     beta_class(annotations, said);
+    if is_set(&annotations[MOUNT_OPTIONS]) {
+        said.push(format!("metadata.annotations[{MOUNT_OPTIONS}]: deprecated since v1.31; use \"mountOptions\" attribute instead"));
+    }
     let path = Path::root("spec");
     if text(&spec["persistentVolumeReclaimPolicy"]) == "Recycle" {
         said.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".into());
@@ -340,37 +350,6 @@ fn fraction(amounts: &Value, name: &str, path: &Path<'_>, said: &mut Vec<String>
             "{path}: fractional byte value \"{amount}\" is invalid, must be an integer"
         ));
     }
-}
-
-fn addresses(values: &Value, path: &Path<'_>, said: &mut Vec<String>) {
-    for (i, value) in list(values).iter().enumerate() {
-        address(text(value), &path.index(i), said);
-    }
-}
-
-/// An address in a form that will not be taken for ever.
-fn address(value: &str, path: &Path<'_>, said: &mut Vec<String>) {
-    match value.parse::<IpAddr>() {
-        Ok(IpAddr::V6(ip)) => {
-            if let Some(ip) = ip.to_ipv4_mapped() {
-                nonstandard(value, &ip.to_string(), path, said);
-            } else if ip.to_string() != value {
-                said.push(format!("{path}: IPv6 address {value:?} should be in RFC 5952 canonical format (\"{ip}\")"));
-            }
-        }
-        Ok(IpAddr::V4(_)) => {}
-        Err(_) => {
-            // With leading zeros, which were once taken for decimal.
-            let numbers: Option<Vec<u8>> = value.split('.').map(|part| part.parse().ok()).collect();
-            if let Some([a, b, c, d]) = numbers.as_deref() {
-                nonstandard(value, &format!("{a}.{b}.{c}.{d}"), path, said);
-            }
-        }
-    }
-}
-
-fn nonstandard(value: &str, better: &str, path: &Path<'_>, said: &mut Vec<String>) {
-    said.push(format!("{path}: non-standard IP address {value:?} will be considered invalid in a future Kubernetes release: use {better:?}"));
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ pub(super) fn admission_policy(row: Row<'_>, rules: &str) -> Vec<Value> {
 pub(super) fn admission_binding(row: Row<'_>) -> Vec<Value> {
     let parameters = row.spec("paramRef");
     let shown = match (text(&parameters["namespace"]), text(&parameters["name"])) {
-        (_, "") if is_set(&parameters["selector"]) => selector::show(&parameters["selector"]),
+        (_, "") if is_set(&parameters["selector"]) => selector::show_type(&parameters["selector"]),
         (_, "") => "<unset>".to_owned(),
         ("", name) => format!("*/{name}"),
         (namespace, name) => format!("{namespace}/{name}"),
@@ -210,5 +210,34 @@ mod tests {
             cells("policy", "PodDisruptionBudget", &object, 0)[1..4],
             [json!("2"), json!("N/A"), json!(1)]
         );
+    }
+
+    #[test]
+    fn a_binding_shows_its_parameters_by_name_or_by_selector() {
+        let shown = |parameters: Value| {
+            let object = json!({"spec": {"policyName": "p", "paramRef": parameters}});
+            let kind = "ValidatingAdmissionPolicyBinding";
+            cells("admissionregistration.k8s.io", kind, &object, 0)[2].clone()
+        };
+        let selector = json!({
+            "matchLabels": {"b": "2", "a": "1"},
+            "matchExpressions": [
+                {"key": "c", "operator": "In", "values": ["y", "x"]},
+                {"key": "d", "operator": "Exists"}]});
+        for (parameters, wanted) in [
+            (json!(null), "<unset>"),
+            (json!({"name": "n"}), "*/n"),
+            (json!({"name": "n", "namespace": "s"}), "s/n"),
+            (
+                json!({"selector": {}}),
+                "&LabelSelector{MatchLabels:map[string]string{},MatchExpressions:[]LabelSelectorRequirement{},}",
+            ),
+            (
+                json!({"selector": selector}),
+                "&LabelSelector{MatchLabels:map[string]string{a: 1,b: 2,},MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:c,Operator:In,Values:[y x],},LabelSelectorRequirement{Key:d,Operator:Exists,Values:[],},},}",
+            ),
+        ] {
+            assert_eq!(shown(parameters), wanted);
+        }
     }
 }

@@ -95,7 +95,11 @@ fn percent_or(value: Option<i64>, fallback: &str) -> String {
     value.map_or(fallback.to_owned(), |value| format!("{value}%"))
 }
 
+/// An amount, or what upstream prints where there is none.
 fn amount(value: &Value) -> String {
+    if !is_set(value) {
+        return "<nil>".to_owned();
+    }
     Quantity::of(value).unwrap_or(Quantity::ZERO).to_string()
 }
 
@@ -144,5 +148,14 @@ mod tests {
         let object = json!({"spec": {"targetCPUUtilizationPercentage": 80, "maxReplicas": 3}});
         let shown = cells("autoscaling", "HorizontalPodAutoscaler", &object, 0);
         assert_eq!(shown[2..4], ["cpu: <unknown>/80%", "<unset>"]);
+    }
+
+    #[test]
+    fn a_measure_without_an_amount_shows_that_it_has_none() {
+        let object = json!({
+            "spec": {"metrics": [{"type": "External", "external": {"target": {"value": "3"}}}]},
+            "status": {"currentMetrics": [{"type": "External", "external": {"current": {}}}]}});
+        let shown = cells("autoscaling", "HorizontalPodAutoscaler", &object, 0);
+        assert_eq!(shown[2], "<nil>/3");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{OLD_VOLUMES, claim, fraction, nodes};
+use super::{OLD_VOLUMES, claim, fraction, nodes, overlaps};
 use crate::path::Path;
 use crate::value::{entries, int, is_set, list, text};
 
@@ -39,6 +39,7 @@ pub(super) fn pod(object: &Value, path: &Path<'_>, metadata: &Path<'_>, said: &m
         }
     }
     volumes(spec, path, said);
+    overlaps::volumes(&spec["volumes"], said);
     repeated(&spec["hostAliases"], "ip", &path.child("hostAliases"), said);
     let secrets = path.child("imagePullSecrets");
     repeated(&spec["imagePullSecrets"], "name", &secrets, said);

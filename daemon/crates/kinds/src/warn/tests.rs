@@ -125,7 +125,7 @@ fn each_kind_says_what_is_old_in_it() {
         (
             "Service",
             named(json!({"type": "ClusterIP", "loadBalancerIP": "192.0.02.1"})),
-            "spec.loadBalancerIP: non-standard IP address \"192.0.02.1\" will be considered invalid in a future Kubernetes release: use \"192.0.2.1\"",
+            "spec.loadBalancerIP: non-standard IP address \"192.0.02.1\" is invalid: use \"192.0.2.1\"",
         ),
         (
             "Service",
@@ -141,6 +141,11 @@ fn each_kind_says_what_is_old_in_it() {
             "PersistentVolume",
             annotated(BETA_STORAGE_CLASS),
             "metadata.annotations[volume.beta.kubernetes.io/storage-class]: deprecated since v1.8; use \"storageClassName\" attribute instead",
+        ),
+        (
+            "PersistentVolume",
+            annotated(MOUNT_OPTIONS),
+            "metadata.annotations[volume.beta.kubernetes.io/mount-options]: deprecated since v1.31; use \"mountOptions\" attribute instead",
         ),
         (
             "PersistentVolume",
@@ -180,6 +185,52 @@ fn each_kind_says_what_is_old_in_it() {
     assert!(
         said[0].starts_with("cannot use TZ or CRON_TZ in spec.spec.schedule"),
         "{said:?}"
+    );
+}
+
+#[test]
+fn ranges_that_are_not_as_they_should_be_are_named_with_what_they_mean() {
+    let at = "spec.loadBalancerSourceRanges[0]";
+    for (range, wanted) in [
+        ("192.0.2.0/24", vec![]),
+        ("0.0.0.0/0", vec![]),
+        ("2001:db8::/64", vec![]),
+        ("no range", vec![]),
+        ("192.0.2.0/33", vec![]),
+        (
+            "192.0.2.1/24",
+            vec![
+                "CIDR value \"192.0.2.1/24\" is ambiguous in this context (should be \"192.0.2.0/24\" or \"192.0.2.1/32\"?)",
+            ],
+        ),
+        (
+            "192.0.02.1/024",
+            vec![
+                "CIDR value \"192.0.02.1/024\" is ambiguous in this context (should be \"192.0.2.0/24\" or \"192.0.2.1/32\"?)",
+                "non-standard CIDR value \"192.0.02.1/024\" is invalid: use \"192.0.2.0/24\"",
+            ],
+        ),
+        (
+            "2001:DB8::/64",
+            vec![
+                "IPv6 CIDR value \"2001:DB8::/64\" should be in RFC 5952 canonical format (\"2001:db8::/64\")",
+            ],
+        ),
+    ] {
+        let object = json!({"spec": {"type": "LoadBalancer", "loadBalancerSourceRanges": [range]}});
+        let wanted: Vec<String> = wanted.iter().map(|said| format!("{at}: {said}")).collect();
+        assert_eq!(of("Service", object), wanted, "{range}");
+    }
+    let policy = json!({"spec": {
+        "ingress": [{"from": [{"ipBlock": {"cidr": "2001:DB8::/32", "except": ["2001:db8:0::/64"]}}]}],
+        "egress": [{}, {"to": [{}, {"ipBlock": {"cidr": "10.0.0.1/8"}}]}]}});
+    assert_eq!(
+        of("networking.k8s.io/NetworkPolicy", policy),
+        [
+            "spec.ingress[0].from[0].ipBlock.cidr: IPv6 CIDR value \"2001:DB8::/32\" should be in RFC 5952 canonical format (\"2001:db8::/32\")",
+            "spec.ingress[0].from[0].ipBlock.except[0]: IPv6 CIDR value \"2001:db8:0::/64\" should be in RFC 5952 canonical format (\"2001:db8::/64\")",
+            "spec.egress[1].to[1].ipBlock.cidr: CIDR value \"10.0.0.1/8\" is ambiguous in this context (should be \"10.0.0.0/8\" or \"10.0.0.1/32\"?)",
+        ]
     );
 }
 
