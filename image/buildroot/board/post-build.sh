@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the root of Buildroot the appliance's: what a read-only root needs in place, and which units start. Files
-# come from the overlay, image/appliance/root; image/appliance/root.sh does the same for Debian's packages.
+# come from the overlays, first of all image/appliance/root; image/appliance/root.sh does the same for Debian's packages.
 #
 #   post-build.sh TARGET_DIR BOARD      called by Buildroot, perhaps several times on the same tree
 set -eu
@@ -31,9 +31,8 @@ want() {
 want local-fs.target.wants /etc/systemd/system/data-grow.service
 want multi-user.target.wants /etc/systemd/system/skerry-handout.service
 want boot-complete.target.requires /etc/systemd/system/skerry-ready.service
-# A machine without keyboard, whose /var is forgotten: nobody logs in, nothing is noted there. It starts without a cable
-# as well: the server listens on whatever address comes.
+# A machine without keyboard, whose /var is forgotten: nobody logs in, nothing is noted there.
 for unit in getty.target systemd-update-done.service systemd-firstboot.service systemd-machine-id-commit.service \
-  systemd-random-seed.service systemd-pstore.service systemd-networkd-wait-online.service; do
+  systemd-random-seed.service systemd-pstore.service; do
   ln -sfn /dev/null "$masked/$unit"
 done
