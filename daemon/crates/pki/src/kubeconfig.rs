@@ -79,13 +79,13 @@ fn quoted(text: &str) -> String {
 }
 
 /// Writes the kubeconfig to `path` with `mode`, and `server-ca.crt`, `client-kube.crt` and
-/// `client-kube.key` beside it; to `fallback` where that folder is read-only. Answers where the
-/// kubeconfig is.
+/// `client-kube.key` beside it; to the first of `fallbacks` that can be written where that folder is
+/// read-only. Answers where the kubeconfig is.
 pub fn write_kubeconfig(
     kubeconfig: &Kubeconfig,
     path: &Path,
     mode: u32,
-    fallback: &Path,
+    fallbacks: &[&Path],
 ) -> Result<PathBuf, KubeconfigError> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(KubeconfigError::Path {
@@ -95,19 +95,27 @@ pub fn write_kubeconfig(
     match write_into(kubeconfig, folder, name.as_ref(), mode) {
         Ok(written) => Ok(written),
         Err(first) if is_read_only(&first) => {
-            let written =
-                write_into(kubeconfig, fallback, name.as_ref(), mode).map_err(|second| {
-                    KubeconfigError::Nowhere {
-                        first: Box::new(first),
-                        second: Box::new(second),
+            let mut second = None;
+            for folder in fallbacks {
+                match write_into(kubeconfig, folder, name.as_ref(), mode) {
+                    Ok(written) => {
+                        tracing::warn!(
+                            asked = %path.display(),
+                            written = %written.display(),
+                            "the folder of --write-kubeconfig is read-only: the kubeconfig is elsewhere"
+                        );
+                        return Ok(written);
                     }
-                })?;
-            tracing::warn!(
-                asked = %path.display(),
-                written = %written.display(),
-                "the folder of --write-kubeconfig is read-only: the kubeconfig is elsewhere"
-            );
-            Ok(written)
+                    Err(error) => second = Some(error),
+                }
+            }
+            Err(match second {
+                Some(second) => KubeconfigError::Nowhere {
+                    first: Box::new(first),
+                    second: Box::new(second),
+                },
+                None => first.into(),
+            })
         }
         Err(other) => Err(other.into()),
     }
@@ -171,7 +179,7 @@ mod tests {
     fn the_kubeconfig_carries_all_and_its_parts_lie_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("etc/skerry.yaml");
-        let written = write_kubeconfig(&kubeconfig(), &path, 0o640, Path::new("/none")).unwrap();
+        let written = write_kubeconfig(&kubeconfig(), &path, 0o640, &[]).unwrap();
         assert_eq!(written, path);
         let text = fs::read_to_string(&path).unwrap();
         for part in ["the CA\n", "the certificate\n", "the key\n"] {
@@ -199,7 +207,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // No file can be made there, not even by root.
         let read_only = Path::new("/sys/skerry-test/skerry.yaml");
-        let written = write_kubeconfig(&kubeconfig(), read_only, 0o600, folder.path()).unwrap();
+        let fallbacks = [Path::new("/sys/skerry-test"), folder.path()];
+        let written = write_kubeconfig(&kubeconfig(), read_only, 0o600, &fallbacks).unwrap();
         assert_eq!(written, folder.path().join("skerry.yaml"));
         assert!(folder.path().join("client-kube.key").exists());
     }
@@ -210,9 +219,9 @@ mod tests {
         let blocked = folder.path().join("file");
         fs::write(&blocked, "").unwrap();
         let path = blocked.join("skerry.yaml");
-        let error = write_kubeconfig(&kubeconfig(), &path, 0o600, folder.path()).unwrap_err();
+        let error = write_kubeconfig(&kubeconfig(), &path, 0o600, &[folder.path()]).unwrap_err();
         assert!(error.to_string().contains("file"), "{error}");
-        let error = write_kubeconfig(&kubeconfig(), Path::new("/"), 0o600, folder.path());
+        let error = write_kubeconfig(&kubeconfig(), Path::new("/"), 0o600, &[folder.path()]);
         assert!(matches!(error, Err(KubeconfigError::Path { .. })));
     }
 }
