@@ -2,35 +2,66 @@
 //! which stamps every line itself.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::subscriber::Interest;
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::{Layer as _, Registry, fmt};
+
+/// Whether more is logged; a reload changes it.
+static DEBUG: AtomicBool = AtomicBool::new(false);
+
+/// Which lines are logged.
+struct Levels;
+
+impl Levels {
+    fn of(target: &str) -> LevelFilter {
+        match DEBUG.load(Ordering::Relaxed) {
+            true => LevelFilter::DEBUG,
+            // openraft tells every step of an election at INFO, and every failed heartbeat at WARN:
+            // ten lines a second for as long as a member is down. What users need our own lines say.
+            false if target.starts_with("openraft") => LevelFilter::ERROR,
+            false => LevelFilter::INFO,
+        }
+    }
+}
+
+impl<S> Filter<S> for Levels {
+    fn enabled(&self, line: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        *line.level() <= Levels::of(line.target())
+    }
+
+    /// Asked once a place in the code, and again after each change.
+    fn callsite_enabled(&self, line: &'static Metadata<'static>) -> Interest {
+        match *line.level() <= Levels::of(line.target()) {
+            true => Interest::always(),
+            false => Interest::never(),
+        }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(Levels::of(""))
+    }
+}
+
+/// Logs more from now on, or no more of it.
+pub(crate) fn set_debug(debug: bool) {
+    if DEBUG.swap(debug, Ordering::Relaxed) != debug {
+        tracing::callsite::rebuild_interest_cache();
+    }
+}
 
 /// Starts logging for the life of the process.
 pub(crate) fn start(debug: bool) {
-    let level = if debug {
-        LevelFilter::DEBUG
-    } else {
-        LevelFilter::INFO
-    };
-    // openraft tells every step of an election at INFO, and every failed heartbeat at WARN: ten
-    // lines a second for as long as a member is down. What users need our own lines say.
-    let consensus = if debug {
-        LevelFilter::DEBUG
-    } else {
-        LevelFilter::ERROR
-    };
-    let levels = Targets::new()
-        .with_default(level)
-        .with_target("openraft", consensus);
+    set_debug(debug);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let started = if std::env::var_os("JOURNAL_STREAM").is_some() {
-        let lines = lines.without_time().with_filter(levels);
+        let lines = lines.without_time().with_filter(Levels);
         tracing::subscriber::set_global_default(Registry::default().with(lines))
     } else {
-        tracing::subscriber::set_global_default(Registry::default().with(lines.with_filter(levels)))
+        tracing::subscriber::set_global_default(Registry::default().with(lines.with_filter(Levels)))
     };
     if started.is_err() {
         tracing::debug!("logging was started before");

@@ -30,6 +30,7 @@ mod memory;
 mod node_password;
 mod outgoing;
 mod panic_hook;
+mod reload;
 mod renewal;
 mod restore;
 mod returning;

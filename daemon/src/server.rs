@@ -23,6 +23,7 @@ use crate::doctor::round::Rounds;
 use crate::flash::Flash;
 use crate::manifests::{Manifests, Report};
 use crate::membership::{self, Membership};
+use crate::reload::Hangups;
 use crate::renewal::{Orders, Renewal};
 use crate::snapshots::Snapshots;
 use crate::strangers::{Met, Strangers};
@@ -66,11 +67,12 @@ struct Ports {
 }
 
 async fn serve(mut settings: Settings) -> anyhow::Result<()> {
+    let hangups = Hangups::new()?;
     let _lock = data_dir::lock(&settings.data_dir)?;
     restore::finish(&settings.data_dir)?;
     foreign::refuse_change(&settings)?;
     if let Some(etcd) = &settings.foreign {
-        return foreign::serve(&settings, etcd).await;
+        return foreign::serve(&settings, etcd, hangups).await;
     }
     if let Some(snapshot) = &settings.restore_path {
         return restore::run(&settings, snapshot);
@@ -136,6 +138,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
         () = server_token::follow(&serving.supervisor, &settings.data_dir, !settings.disable_apiserver) => Ok(()),
         () = succession::follow(&serving.supervisor, &settings, &member.pki, serving.local.clone()) => Ok(()),
         () = renewal.run(orders) => Ok(()),
+        () = hangups.follow(&settings, &member.pki) => Ok(()),
     };
     tracing::info!("stopping");
     if !again {

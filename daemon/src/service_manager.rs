@@ -28,6 +28,19 @@ pub(crate) fn status(text: &str) {
     tell(&[NotifyState::Status(text)]);
 }
 
+/// The configuration is being read again: [`ready`] says that this is over.
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "the clock could not be read"),
+    }
+}
+
+/// What was asked for is done.
+pub(crate) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
 /// Asks for more time before READY=1 must come.
 pub(crate) fn extend_start(time: Duration) {
     let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);

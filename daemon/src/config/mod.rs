@@ -5,6 +5,7 @@
 
 mod admission;
 mod audit;
+mod changes;
 mod critical;
 mod datastore;
 mod file;
@@ -17,6 +18,7 @@ mod settings;
 mod snapshots;
 
 pub(crate) use audit::AuditSettings;
+pub(crate) use changes::changes;
 pub(crate) use datastore::ForeignEtcd;
 pub(crate) use keys::{KEYS, Key, Kind};
 pub(crate) use parse::duration;

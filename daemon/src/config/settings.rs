@@ -100,6 +100,8 @@ pub(crate) struct Settings {
     pub(crate) encrypted: Vec<String>,
     pub(crate) snapshots: SnapshotSettings,
     pub(crate) debug: bool,
+    /// As they were given, to tell what has changed since.
+    pub(super) given: Layers,
 }
 
 /// Settings that cannot be used.
@@ -265,7 +267,25 @@ impl Settings {
             audit: audit::audit(given)?,
             guards_owners: admission::guards_owners(given)?,
             debug: given.switch("debug")?,
+            given: given.0.clone(),
         })
+    }
+
+    /// These, with what [`super::changes`] says can change while the server runs as `read` has it.
+    pub(crate) fn with_live(&self, read: &Settings) -> Settings {
+        let mut given = self.given.clone();
+        for name in super::changes::LIVE {
+            match read.given.get(name) {
+                Some(value) => given.insert(name, value.clone()),
+                None => given.remove(name),
+            };
+        }
+        Settings {
+            tls_san: read.tls_san.clone(),
+            debug: read.debug,
+            given,
+            ..self.clone()
+        }
     }
 
     /// The address of a port that listens on the bind address.

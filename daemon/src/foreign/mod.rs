@@ -32,6 +32,7 @@ use crate::api_port::ApiPort;
 use crate::commands;
 use crate::config::{ForeignEtcd, Settings};
 use crate::manifests::{Manifests, Report};
+use crate::reload::Hangups;
 use crate::renewal::{self, Orders, Renewal};
 use crate::server::{bind, cache_bytes, stop_signal};
 use crate::{api, kubeconfig, panic_hook, server_token, service_manager};
@@ -45,7 +46,11 @@ use store::OnEtcd;
 const NO_MEMBER: &str = "it has no embedded member, for its datastore is a foreign etcd";
 
 /// Runs the server until it is told to stop.
-pub(crate) async fn serve(settings: &Settings, etcd: &ForeignEtcd) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    settings: &Settings,
+    etcd: &ForeignEtcd,
+    hangups: Hangups,
+) -> anyhow::Result<()> {
     let port = bind(settings.listen(settings.https_port)).await?;
     let mut stopping = stop_signal()?;
     let clock = Arc::new(crate::clock::of(&settings.data_dir));
@@ -107,6 +112,7 @@ pub(crate) async fn serve(settings: &Settings, etcd: &ForeignEtcd) -> anyhow::Re
         () = service_manager::feed_watchdog(|| [store.foreign().pulse(); 3]) => Ok(()),
         () = server_token::follow(&supervisor, &settings.data_dir, true) => Ok(()),
         () = renewal.run(serving.orders) => Ok(()),
+        () = hangups.follow(settings, &pki) => Ok(()),
         () = status::report(&store) => Ok(()),
     };
     tracing::info!("stopping");

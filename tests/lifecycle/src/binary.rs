@@ -75,7 +75,8 @@ pub fn server_of(member: &Member) -> Vec<String> {
     ]
 }
 
-fn config_of(member: &Member) -> &Path {
+/// The configuration file of `member`.
+pub fn config_of(member: &Member) -> &Path {
     let flag = member.command.iter().find_map(|word| {
         word.to_str()
             .and_then(|word| word.strip_prefix("--config="))

@@ -21,6 +21,12 @@ pub struct Answer {
 /// From the port of the Kubernetes API.
 pub async fn get(member: &Member, path: &str) -> Result<Answer> {
     let host = member.client_address.ip();
+    get_as(member, ServerName::IpAddress(host.into()), path).await
+}
+
+/// As [`get`]; the server's certificate must be good for that name.
+pub async fn get_as(member: &Member, name: ServerName<'static>, path: &str) -> Result<Answer> {
+    let host = member.client_address.ip();
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(member.data_dir.join("tls/server-ca.crt"))? {
         roots.add(certificate?)?;
@@ -32,7 +38,7 @@ pub async fn get(member: &Member, path: &str) -> Result<Answer> {
         .with_no_client_auth();
     let tcp = TcpStream::connect((host, 6443)).await?;
     let stream = tokio_rustls::TlsConnector::from(Arc::new(config))
-        .connect(ServerName::IpAddress(host.into()), tcp)
+        .connect(name, tcp)
         .await?;
     exchange(stream, path).await
 }

@@ -11,12 +11,14 @@ mod http;
 mod kubectl;
 mod one_file;
 mod removal;
+mod service_manager;
 
-pub use binary::{Ran, last_words, run, server_of};
-pub use http::{Answer, get, get_plain};
+pub use binary::{Ran, config_of, last_words, run, server_of};
+pub use http::{Answer, get, get_as, get_plain};
 pub use kubectl::kubectl;
 pub use one_file::{one_cluster_of_three, three_of, three_of_one_file};
 pub use removal::remove;
+pub use service_manager::ServiceManager;
 
 use skerry_tests_harness::Options;
 

@@ -1,6 +1,9 @@
 //! First start, restart, planned stop, crash.
 #![allow(clippy::unwrap_used)]
 
+#[path = "start_stop/reload.rs"]
+mod reload;
+
 use anyhow::ensure;
 use skerry_tests_etcdctl::Ctl;
 use skerry_tests_harness::proto::etcdserverpb as pb;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::{ClientConfig, ServerConfig};
 
@@ -21,7 +21,8 @@ const LEAVES: usize = Leaf::ALL.len();
 /// The authorities of the cluster and the certificates of this node.
 pub struct Pki {
     tls: PathBuf,
-    identity: Identity,
+    /// Names change while the server runs, in [`Pki::reload`] alone.
+    identity: RwLock<Identity>,
     clock: Arc<Clock>,
     authorities: Authorities,
     leaves: [Arc<LiveCertificate>; LEAVES],
@@ -84,7 +85,7 @@ impl Pki {
             })?;
         Ok(Pki {
             tls,
-            identity,
+            identity: RwLock::new(identity),
             clock,
             authorities,
             leaves,
@@ -110,7 +111,38 @@ impl Pki {
         self.renew(|leaf| leaves.contains(&leaf))
     }
 
+    /// Reads the leaves from disk again, issues those anew that do not fit `identity` or the clock,
+    /// and puts what is not in use yet in use: those are answered.
+    ///
+    /// Authorities stay as they are. After an error all that is in use is as it was.
+    pub fn reload(&self, identity: Identity) -> Result<Vec<Leaf>, PkiError> {
+        identity.check()?;
+        let mut found = Vec::with_capacity(LEAVES);
+        for leaf in Leaf::ALL {
+            let authority = self.authorities.get(leaf.authority());
+            let issued = leaf::load_or_issue(leaf, &self.tls, authority, &identity, &self.clock)?;
+            let fits = LiveCertificate::new(&issued);
+            fits.map_err(|error| unusable(&self.tls, leaf, &error))?;
+            found.push((leaf, issued));
+        }
+        let mut taken = Vec::new();
+        for (leaf, issued) in found {
+            let live = self.live(leaf);
+            if live.current().cert != issued.chain {
+                let replaced = live.replace(&issued);
+                replaced.map_err(|error| unusable(&self.tls, leaf, &error))?;
+                taken.push(leaf);
+            }
+        }
+        *self
+            .identity
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = identity;
+        Ok(taken)
+    }
+
     fn renew(&self, is_wanted: impl Fn(Leaf) -> bool) -> Result<Vec<Leaf>, PkiError> {
+        let identity = self.identity.read().unwrap_or_else(PoisonError::into_inner);
         let mut renewed = Vec::new();
         let mut failed = None;
         for leaf in Leaf::ALL {
@@ -119,7 +151,7 @@ impl Pki {
             if !is_wanted(leaf) {
                 continue;
             }
-            let wanted = leaf.wanted(&self.identity);
+            let wanted = leaf.wanted(&identity);
             let issued = leaf::sign(leaf, &self.tls, authority, &wanted, &self.clock)?;
             live.replace(&issued)
                 .map_err(|error| unusable(&self.tls, leaf, &error))?;

@@ -219,6 +219,33 @@ fn a_leaf_is_issued_again_when_names_change_and_authorities_stay() {
 }
 
 #[test]
+fn names_that_change_while_the_server_runs_are_in_the_next_handshake_and_stay_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = form(folder.path());
+    let config = pki.server_config_api().unwrap();
+    assert!(pki.reload(identity("one")).unwrap().is_empty());
+    let mut changed = identity("one");
+    changed.tls_sans.push("api.example.com".into());
+    assert_eq!(pki.reload(changed.clone()).unwrap(), [Leaf::ApiServer]);
+    let meet = || {
+        let client = pki.client_config_admin().unwrap();
+        handshake(client, Arc::clone(&config), "api.example.com")
+    };
+    meet().unwrap();
+    pki.rotate(&[Leaf::ApiServer]).unwrap();
+    meet().unwrap();
+    // A name that no certificate can carry changes nothing.
+    let mut wrong = identity("one");
+    wrong.tls_sans.push("no name at all".into());
+    pki.reload(wrong).unwrap_err();
+    meet().unwrap();
+    // What another process has issued is taken from the disk.
+    let other = Pki::load(folder.path(), changed.clone(), clock_at(NOW)).unwrap();
+    other.rotate(&[Leaf::Admin]).unwrap();
+    assert_eq!(pki.reload(changed).unwrap(), [Leaf::Admin]);
+}
+
+#[test]
 fn a_leaf_within_a_third_of_its_life_is_issued_again_at_start() {
     let folder = tempfile::tempdir().unwrap();
     form(folder.path());
