@@ -2,8 +2,8 @@
 //!
 //! Knows nothing about HTTP or consensus. Invariant: one name, one member.
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
 use skerry_consensus::{Member, Status};
 
 use crate::limits::PENDING_NAMES_MAX;
@@ -25,84 +25,25 @@ pub(crate) enum Admission {
     New,
 }
 
-/// A server that is being let in, or was and has not started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Joining {
-    name: String,
-    urls: Vec<String>,
-    /// Of the member that was added for it; nothing while that is under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
-}
-
-/// Names whose members have not started, and so are not in the cluster's list yet: one value in the
-/// store, so that servers that let others in at the same time know of each other.
+/// Names that were let in here and whose members have not started, and so are not in the
+/// cluster's list yet.
 #[derive(Debug, Default)]
-pub(crate) struct Pending(Vec<Joining>);
+pub(crate) struct Pending(VecDeque<(String, u64)>);
 
 impl Pending {
-    /// What the store has; what cannot be read is nothing.
-    pub(crate) fn read(stored: Option<&[u8]>) -> Pending {
-        let read = stored.and_then(|stored| serde_json::from_slice(stored).ok());
-        Pending(read.unwrap_or_default())
-    }
-
-    pub(crate) fn write(&self) -> Bytes {
-        let written = serde_json::to_vec(&self.0);
-        Bytes::from(written.expect("texts and numbers are JSON"))
-    }
-
-    /// Somebody else whom another server lets in under this name at this moment, or who was left
-    /// half-way.
-    pub(crate) fn unsettled(&self, request: &JoinRequest) -> Option<&Joining> {
-        let mut found = self.0.iter();
-        found.find(|one| {
-            one.name == request.name && one.id.is_none() && one.urls != request.peer_urls
-        })
-    }
-
-    /// Notes that this server lets somebody in. Those of before who have started, or are no members
-    /// any more, are forgotten.
-    pub(crate) fn claim(&mut self, request: &JoinRequest, status: &Status) {
-        self.0.retain(|one| {
-            one.name != request.name
-                && one.id.is_none_or(|id| {
-                    let member = status.members.iter().find(|(known, ..)| *known == id);
-                    member.is_some_and(|(_, member, _)| member.name.is_empty())
-                })
-        });
-        if self.0.len() >= PENDING_NAMES_MAX {
-            self.0.remove(0);
+    pub(crate) fn remember(&mut self, name: &str, id: u64) {
+        self.0.retain(|(_, known)| *known != id);
+        if self.0.len() == PENDING_NAMES_MAX {
+            self.0.pop_front();
         }
-        self.0.push(Joining {
-            name: request.name.clone(),
-            urls: request.peer_urls.clone(),
-            id: None,
-        });
+        self.0.push_back((name.to_owned(), id));
     }
 
-    /// Notes which member it has become; false where somebody else has the name by now.
-    pub(crate) fn settle(&mut self, request: &JoinRequest, id: u64) -> bool {
-        let mut found = self.0.iter_mut();
-        let found = found.find(|one| one.name == request.name && one.urls == request.peer_urls);
-        found.map(|one| one.id = Some(id)).is_some()
-    }
-
-    /// Notes that nobody is let in after all.
-    pub(crate) fn release(&mut self, request: &JoinRequest) {
-        let is_request = |one: &Joining| one.name == request.name && one.urls == request.peer_urls;
-        self.0.retain(|one| !is_request(one));
-    }
-
-    fn name(&self, id: u64) -> Option<&str> {
-        let found = self.0.iter().find(|one| one.id == Some(id));
-        found.map(|one| one.name.as_str())
-    }
-}
-
-impl Joining {
-    pub(crate) fn urls(&self) -> String {
-        self.urls.join(", ")
+    fn names(&self, id: u64) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(_, known)| *known == id)
+            .map(|(name, _)| name.as_str())
     }
 }
 
@@ -130,7 +71,7 @@ pub(crate) fn admit(
         let name = if started {
             Some(member.name.as_str())
         } else {
-            pending.name(*id)
+            pending.names(*id)
         };
         if name == Some(request.name.as_str()) && !returns {
             if started && same_urls(&member.peer_urls) {
@@ -167,12 +108,10 @@ mod tests {
             .iter()
             .map(|(id, name, url)| (*id, member(name, url), name.is_empty()))
             .collect();
-        let remembered = pending.iter().map(|(name, id)| Joining {
-            name: (*name).to_owned(),
-            urls: Vec::new(),
-            id: Some(*id),
-        });
-        let remembered = Pending(remembered.collect());
+        let mut remembered = Pending::default();
+        for (name, id) in pending {
+            remembered.remember(name, *id);
+        }
         admit(&status(members), &remembered, &request())
     }
 
@@ -249,42 +188,11 @@ mod tests {
     #[test]
     fn the_oldest_of_too_many_pending_names_is_forgotten() {
         let mut pending = Pending::default();
-        for number in 0..=PENDING_NAMES_MAX {
-            let name = format!("name-{number}");
-            let request = JoinRequest { name, ..request() };
-            pending.claim(&request, &status(vec![]));
+        for id in 0..=PENDING_NAMES_MAX as u64 {
+            pending.remember("name", id);
         }
         assert_eq!(pending.0.len(), PENDING_NAMES_MAX);
-        assert_eq!(pending.0[0].name, "name-1");
-        let stored = pending.write();
-        assert_eq!(Pending::read(Some(&stored)).0, pending.0);
-        assert_eq!(Pending::read(Some(b"{")).0, []);
-    }
-
-    #[test]
-    fn a_name_that_is_being_given_is_not_given_again_until_its_member_is_known() {
-        let mine = request();
-        let theirs = JoinRequest {
-            peer_urls: vec!["https://127.0.0.9:2380".into()],
-            ..request()
-        };
-        let mut pending = Pending::default();
-        pending.claim(&theirs, &status(vec![]));
-        assert!(pending.unsettled(&mine).is_some());
-        assert!(pending.unsettled(&theirs).is_none());
-        assert!(pending.settle(&theirs, 7));
-        assert!(pending.unsettled(&mine).is_none());
-        assert!(!pending.settle(&mine, 8));
-        let added = status(vec![(7, member("", "https://127.0.0.9:2380"), true)]);
-        assert!(admit(&added, &pending, &mine).is_err());
-        // It is no member any more.
-        pending.claim(
-            &JoinRequest {
-                name: "other".into(),
-                ..request()
-            },
-            &status(vec![]),
-        );
-        assert_eq!(pending.0.len(), 1);
+        assert_eq!(pending.names(0), None);
+        assert_eq!(pending.names(1), Some("name"));
     }
 }

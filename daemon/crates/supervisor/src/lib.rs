@@ -23,7 +23,6 @@ mod authorities;
 mod bootstrap;
 mod bucket;
 mod call;
-mod claim;
 mod cluster;
 mod envelope;
 mod error;

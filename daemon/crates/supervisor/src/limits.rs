@@ -24,11 +24,7 @@ pub const JOINS_IN_FLIGHT_MAX: usize = 8;
 pub const WRONG_PASSWORDS_BURST: u32 = 10;
 /// One more wrong password is let through after this.
 pub const WRONG_PASSWORD_EVERY: Duration = Duration::from_secs(2);
-/// How often a change of who is joining is tried anew that another server was before.
-pub const CLAIM_TRIES_MAX: usize = 16;
-/// After this time a server is taken for gone that has begun to let somebody in and never ended.
-pub const CLAIM_TIME_MAX: Duration = Duration::from_secs(30);
-/// Names of members that were let in and have not started, in the store.
+/// Names of members that were let in and have not started, remembered per server.
 pub const PENDING_NAMES_MAX: usize = 64;
 /// Time that a readiness probe waits for the cluster.
 pub const READY_WAIT_MAX: Duration = Duration::from_secs(1);

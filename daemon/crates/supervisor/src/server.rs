@@ -26,11 +26,10 @@ use skerry_pki::{AuthorityFiles, CaHash, Password, Pki, PkiError, Succession, To
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::admit::{Admission, duplicate};
+use crate::admit::{Admission, Pending, admit, duplicate};
 use crate::authorities::Authorities;
 use crate::bootstrap::{self, Bootstrap};
 use crate::bucket::Bucket;
-use crate::claim::{self, Watched};
 use crate::cluster::Cluster;
 use crate::health;
 use crate::limits::{
@@ -61,9 +60,8 @@ struct Inner<C> {
     wrong_passwords: Mutex<Bucket>,
     in_flight: Semaphore,
     request_time_max: Duration,
-    /// Held while a member is added: two requests of one node must not add it twice. Whom another
-    /// server lets in under a name that is asked for here, and since when.
-    joining: tokio::sync::Mutex<Watched>,
+    /// Held while a member is added: two requests of one node must not add it twice.
+    pending: tokio::sync::Mutex<Pending>,
     critical: std::sync::OnceLock<CriticalValues>,
     alone: std::sync::OnceLock<Alone>,
 }
@@ -109,7 +107,7 @@ impl<C: Cluster> Supervisor<C> {
             wrong_passwords: Mutex::new(wrong_passwords),
             in_flight: Semaphore::new(JOINS_IN_FLIGHT_MAX),
             request_time_max,
-            joining: tokio::sync::Mutex::default(),
+            pending: tokio::sync::Mutex::new(Pending::default()),
             critical: std::sync::OnceLock::new(),
             alone: std::sync::OnceLock::new(),
         })))
@@ -390,7 +388,7 @@ impl<C: Cluster> Supervisor<C> {
         credential: &Credential,
     ) -> Result<(u64, Arc<Status>), Refusal> {
         let cluster = &*self.0.cluster;
-        let mut joining = self.0.joining.lock().await;
+        let mut pending = self.0.pending.lock().await;
         // What this server knows may be old; after this it is not.
         cluster.linearize().await?;
         self.know_token().await?;
@@ -401,37 +399,26 @@ impl<C: Cluster> Supervisor<C> {
         {
             return Err(Refusal::WrongPassword);
         }
-        let (admission, claimed) = claim::claim(cluster, request, &mut joining).await?;
-        let removed = match admission {
+        let removed = match admit(&cluster.status(), &pending, request)? {
             Admission::New => Ok(()),
             Admission::Replace(before) => cluster.remove_member(before).await,
-            Admission::Displace(before) => match self.may_displace(request, before).await {
-                Ok(()) => cluster.displace_member(before).await,
-                Err(refusal) => {
-                    claim::release(cluster, request, claimed).await;
-                    return Err(refusal);
-                }
+            Admission::Displace(before) => {
+                self.may_displace(request, before).await?;
+                cluster.displace_member(before).await
+            }
+        };
+        match removed {
+            Ok(()) | Err(ProposeError::MemberNotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let added = cluster.add_member(request.peer_urls.clone()).await;
+        let id = added.map_err(|error| match error {
+            ProposeError::PeerUrlExists => Refusal::PeerUrlInUse {
+                urls: request.peer_urls.join(", "),
             },
-        };
-        let added = match removed {
-            Ok(()) | Err(ProposeError::MemberNotFound) => {
-                cluster.add_member(request.peer_urls.clone()).await
-            }
-            Err(error) => Err(error),
-        };
-        let id = match added {
-            Ok(id) => id,
-            Err(error) => {
-                claim::release(cluster, request, claimed).await;
-                return Err(match error {
-                    ProposeError::PeerUrlExists => Refusal::PeerUrlInUse {
-                        urls: request.peer_urls.join(", "),
-                    },
-                    other => other.into(),
-                });
-            }
-        };
-        claim::settle(cluster, request, id, claimed).await?;
+            other => other.into(),
+        })?;
+        pending.remember(&request.name, id);
         tracing::info!(
             name = request.name,
             member = format!("{id:x}"),
