@@ -100,7 +100,7 @@ impl Cluster for OnEtcd {
         self.0.linearize().await
     }
 
-    async fn add_member(&self, _: Vec<String>) -> Result<u64, ProposeError> {
+    async fn add_member(&self, _: String, _: Vec<String>) -> Result<u64, ProposeError> {
         Err(ProposeError::NotEnoughStartedMembers)
     }
 

@@ -138,6 +138,60 @@ async fn five_servers_join_at_once_and_all_get_a_vote() {
 }
 
 #[tokio::test]
+async fn of_three_that_join_at_once_under_one_name_by_three_servers_one_gets_in() {
+    let mut cluster = first_of(6).await;
+    for index in [1, 2] {
+        cluster.restart(index).await.unwrap();
+    }
+    cluster.wait_voters(3).await.unwrap();
+    let hosts = cluster.addresses.hosts.clone();
+    for round in 0..3 {
+        for (index, by) in (3..6).zip(&hosts) {
+            let twin = &mut cluster.members[index];
+            with_flag(twin, "node-name", "twin");
+            with_flag(twin, "server", &format!("https://{by}:6443"));
+            twin.start().unwrap();
+        }
+        let said = |member: &Member| std::fs::read_to_string(&member.log).unwrap();
+        eventually("two are refused", FAREWELL_DEADLINE, || {
+            let twins = cluster.members[3..].iter_mut();
+            let ended = twins.map(|twin| !twin.is_running()).filter(|ended| *ended);
+            let count = ended.count();
+            anyhow::ensure!(count == 2, "round {round}: {count}");
+            Ok(())
+        })
+        .unwrap();
+        for twin in &mut cluster.members[3..] {
+            if twin.is_running() {
+                continue;
+            }
+            twin.wait_for_exit(FAREWELL_DEADLINE).unwrap();
+            assert!(
+                said(twin).contains("duplicate node name found"),
+                "{}",
+                said(twin)
+            );
+        }
+        let is_voter = || {
+            let list = member_command(&cluster, &["list"]);
+            let lines = list.succeeded().lines();
+            let twins: Vec<&str> = lines.filter(|line| line.contains("twin")).collect();
+            anyhow::ensure!(twins.len() == 1, "round {round}: {}", list.said);
+            Ok(())
+        };
+        eventually("one is a member", FAREWELL_DEADLINE, is_voter).unwrap();
+        member_command(&cluster, &["remove", "twin"]).succeeded();
+        for twin in &mut cluster.members[3..] {
+            if twin.is_running() {
+                twin.wait_for_exit(FAREWELL_DEADLINE).unwrap();
+            }
+            std::fs::remove_dir_all(&twin.data_dir).unwrap();
+            std::fs::remove_file(&twin.log).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn members_are_listed_and_removed_by_name_and_by_id() {
     let mut cluster = Cluster::start(Kind::Skerry, 3, &brisk()).await.unwrap();
     let list = member_command(&cluster, &["list"]);

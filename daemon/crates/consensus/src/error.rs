@@ -49,6 +49,9 @@ pub enum ProposeError {
     /// It was to be removed only if nobody hears of it.
     #[error("the member was heard of lately")]
     MemberHeard,
+    /// This member has the name, or was given it and has not started yet.
+    #[error("the name is that of member {0:x}")]
+    MemberName(u64),
     /// Only the leader may be asked to hand leadership over.
     #[error("not leader")]
     NotLeader,

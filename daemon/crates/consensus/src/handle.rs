@@ -181,7 +181,8 @@ impl Handle {
         .await
     }
 
-    /// As [`Handle::member_add`] for a future voter whose name and URLs are known.
+    /// As [`Handle::member_add`] for a future voter whose name and URLs are known: nobody else gets
+    /// that name. Without URLs for clients it counts as not started until it says otherwise.
     pub async fn member_join(&self, member: Member) -> Result<Members, ProposeError> {
         self.change(MemberChange::Add {
             member,

@@ -142,7 +142,9 @@ pub(crate) fn propose(error: &ProposeError) -> Status {
         ProposeError::TooManyLearners => TOO_MANY_LEARNERS,
         ProposeError::NotEnoughStartedMembers => NOT_ENOUGH_STARTED,
         // Of the second, clients never hear: none asks for that.
-        ProposeError::Unhealthy | ProposeError::MemberHeard => UNHEALTHY,
+        ProposeError::Unhealthy | ProposeError::MemberHeard | ProposeError::MemberName(_) => {
+            UNHEALTHY
+        }
         ProposeError::NotLeader => NOT_LEADER,
         ProposeError::BadTransferee => BAD_TRANSFEREE,
     };

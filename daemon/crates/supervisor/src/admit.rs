@@ -1,12 +1,10 @@
 //! Who is let in: the rules of joining, as a function of what the cluster looks like.
 //!
-//! Knows nothing about HTTP or consensus. Invariant: one name, one member.
-
-use std::collections::VecDeque;
+//! Knows nothing about HTTP or consensus. Invariant: one name, one member that has started; of those
+//! that have not, the leader knows.
 
 use skerry_consensus::{Member, Status};
 
-use crate::limits::PENDING_NAMES_MAX;
 use crate::message::JoinRequest;
 use crate::refusal::Refusal;
 
@@ -25,33 +23,7 @@ pub(crate) enum Admission {
     New,
 }
 
-/// Names that were let in here and whose members have not started, and so are not in the
-/// cluster's list yet.
-#[derive(Debug, Default)]
-pub(crate) struct Pending(VecDeque<(String, u64)>);
-
-impl Pending {
-    pub(crate) fn remember(&mut self, name: &str, id: u64) {
-        self.0.retain(|(_, known)| *known != id);
-        if self.0.len() == PENDING_NAMES_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back((name.to_owned(), id));
-    }
-
-    fn names(&self, id: u64) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(_, known)| *known == id)
-            .map(|(name, _)| name.as_str())
-    }
-}
-
-pub(crate) fn admit(
-    status: &Status,
-    pending: &Pending,
-    request: &JoinRequest,
-) -> Result<Admission, Refusal> {
+pub(crate) fn admit(status: &Status, request: &JoinRequest) -> Result<Admission, Refusal> {
     if let Some(theirs) = request.cluster_id
         && theirs != status.cluster_id
     {
@@ -68,13 +40,8 @@ pub(crate) fn admit(
     for (id, member, learner) in &status.members {
         let started = !member.name.is_empty();
         let returns = !started && *learner && same_urls(&member.peer_urls);
-        let name = if started {
-            Some(member.name.as_str())
-        } else {
-            pending.names(*id)
-        };
-        if name == Some(request.name.as_str()) && !returns {
-            if started && same_urls(&member.peer_urls) {
+        if started && member.name == request.name {
+            if same_urls(&member.peer_urls) {
                 return Ok(Admission::Displace(*id));
             }
             return Err(duplicate(request, *id, member));
@@ -100,25 +67,18 @@ mod tests {
     use crate::cluster::tests::{member, status};
     use crate::message::tests::request;
 
-    fn decide(
-        members: &[(u64, &str, &str)],
-        pending: &[(&str, u64)],
-    ) -> Result<Admission, Refusal> {
+    fn decide(members: &[(u64, &str, &str)]) -> Result<Admission, Refusal> {
         let members = members
             .iter()
             .map(|(id, name, url)| (*id, member(name, url), name.is_empty()))
             .collect();
-        let mut remembered = Pending::default();
-        for (name, id) in pending {
-            remembered.remember(name, *id);
-        }
-        admit(&status(members), &remembered, &request())
+        admit(&status(members), &request())
     }
 
     #[test]
     fn a_new_name_at_a_new_place_is_let_in() {
         assert_eq!(
-            decide(&[(1, "one", "https://127.0.0.1:2380")], &[]),
+            decide(&[(1, "one", "https://127.0.0.1:2380")]),
             Ok(Admission::New)
         );
     }
@@ -129,19 +89,13 @@ mod tests {
             (1, "one", "https://127.0.0.1:2380"),
             (7, "", "https://127.0.0.2:2380"),
         ];
-        assert_eq!(decide(&members, &[]), Ok(Admission::Replace(7)));
-        assert_eq!(decide(&members, &[("two", 7)]), Ok(Admission::Replace(7)));
-        // Renamed before its first start.
-        assert_eq!(
-            decide(&members, &[("before", 7)]),
-            Ok(Admission::Replace(7))
-        );
+        assert_eq!(decide(&members), Ok(Admission::Replace(7)));
     }
 
     #[test]
     fn a_voter_never_makes_way_even_if_it_has_not_told_its_name_yet() {
         let voter = vec![(7, member("", "https://127.0.0.2:2380"), false)];
-        let admission = admit(&status(voter), &Pending::default(), &request());
+        let admission = admit(&status(voter), &request());
         // Adding the member is then refused for its URLs.
         assert_eq!(admission, Ok(Admission::New));
     }
@@ -149,7 +103,7 @@ mod tests {
     #[test]
     fn the_name_of_a_started_member_is_taken_but_at_its_own_address() {
         let elsewhere = [(0xab, "two", "https://127.0.0.9:2380")];
-        let refusal = decide(&elsewhere, &[]).unwrap_err().to_string();
+        let refusal = decide(&elsewhere).unwrap_err().to_string();
         assert!(
             refusal
                 .starts_with("duplicate node name found, please use a unique name for this node"),
@@ -157,42 +111,19 @@ mod tests {
         );
         assert!(refusal.contains("skerry member remove ab"), "{refusal}");
         let there = [(0xab, "two", "https://127.0.0.2:2380")];
-        assert_eq!(decide(&there, &[]), Ok(Admission::Displace(0xab)));
-    }
-
-    #[test]
-    fn two_that_join_at_once_under_one_name_are_told_apart_by_their_urls() {
-        let members = [(7, "", "https://127.0.0.9:2380")];
-        let refusal = decide(&members, &[("two", 7)]).unwrap_err();
-        assert!(
-            matches!(refusal, Refusal::DuplicateName { id: 7, .. }),
-            "{refusal}"
-        );
-        // Once that member is gone from the cluster, its name is free.
-        assert_eq!(decide(&[], &[("two", 7)]), Ok(Admission::New));
+        assert_eq!(decide(&there), Ok(Admission::Displace(0xab)));
     }
 
     #[test]
     fn a_node_of_another_cluster_is_told_so() {
         let mut request = request();
         request.cluster_id = Some(99);
-        let refusal = admit(&status(vec![]), &Pending::default(), &request).unwrap_err();
+        let refusal = admit(&status(vec![]), &request).unwrap_err();
         assert!(
             matches!(refusal, Refusal::OtherCluster { theirs: 99, .. }),
             "{refusal}"
         );
         request.cluster_id = Some(status(vec![]).cluster_id);
-        assert!(admit(&status(vec![]), &Pending::default(), &request).is_ok());
-    }
-
-    #[test]
-    fn the_oldest_of_too_many_pending_names_is_forgotten() {
-        let mut pending = Pending::default();
-        for id in 0..=PENDING_NAMES_MAX as u64 {
-            pending.remember("name", id);
-        }
-        assert_eq!(pending.0.len(), PENDING_NAMES_MAX);
-        assert_eq!(pending.names(0), None);
-        assert_eq!(pending.names(1), Some("name"));
+        assert!(admit(&status(vec![]), &request).is_ok());
     }
 }

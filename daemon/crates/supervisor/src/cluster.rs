@@ -35,9 +35,11 @@ pub trait Cluster: Send + Sync + 'static {
     /// Waits until all that was committed before the call is applied here.
     fn linearize(&self) -> impl Future<Output = Result<(), ReadError>> + Send;
 
-    /// Adds a member that gets a vote once it has caught up; answers its new id.
+    /// Adds a member that gets a vote once it has caught up; answers its new id. The leader gives
+    /// each name once, whichever server is asked.
     fn add_member(
         &self,
+        name: String,
         peer_urls: Vec<String>,
     ) -> impl Future<Output = Result<u64, ProposeError>> + Send;
 
@@ -83,9 +85,10 @@ impl<C: Cluster> Cluster for Arc<C> {
 
     fn add_member(
         &self,
+        name: String,
         peer_urls: Vec<String>,
     ) -> impl Future<Output = Result<u64, ProposeError>> + Send {
-        C::add_member(self, peer_urls)
+        C::add_member(self, name, peer_urls)
     }
 
     fn remove_member(&self, id: u64) -> impl Future<Output = Result<(), ProposeError>> + Send {
@@ -167,6 +170,8 @@ pub(crate) mod tests {
         pub(crate) lags: bool,
         pub(crate) keys: BTreeMap<String, Bytes>,
         pub(crate) puts: usize,
+        /// Names of members that were added.
+        pub(crate) given: BTreeMap<String, u64>,
         pub(crate) store: Result<(), String>,
         pub(crate) linearize: Result<(), ReadError>,
         /// Never answer `linearize`.
@@ -186,6 +191,7 @@ pub(crate) mod tests {
                 lags: false,
                 keys: BTreeMap::new(),
                 puts: 0,
+                given: BTreeMap::new(),
                 store: Ok(()),
                 linearize: Ok(()),
                 hang: false,
@@ -224,11 +230,20 @@ pub(crate) mod tests {
             answer
         }
 
-        async fn add_member(&self, peer_urls: Vec<String>) -> Result<u64, ProposeError> {
+        async fn add_member(
+            &self,
+            name: String,
+            peer_urls: Vec<String>,
+        ) -> Result<u64, ProposeError> {
             let mut fake = self.0.lock().unwrap();
             fake.add.clone()?;
+            let is_member = |id: u64| fake.status.members.iter().any(|(known, ..)| *known == id);
+            if let Some(id) = fake.given.get(&name).copied().filter(|id| is_member(*id)) {
+                return Err(ProposeError::MemberName(id));
+            }
             fake.last_id += 1;
             let id = fake.last_id;
+            fake.given.insert(name, id);
             if !fake.lags {
                 let member = Member {
                     peer_urls,

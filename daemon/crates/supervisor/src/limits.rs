@@ -24,8 +24,6 @@ pub const JOINS_IN_FLIGHT_MAX: usize = 8;
 pub const WRONG_PASSWORDS_BURST: u32 = 10;
 /// One more wrong password is let through after this.
 pub const WRONG_PASSWORD_EVERY: Duration = Duration::from_secs(2);
-/// Names of members that were let in and have not started, remembered per server.
-pub const PENDING_NAMES_MAX: usize = 64;
 /// Time that a readiness probe waits for the cluster.
 pub const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use skerry_consensus::{Caller, Handle, ProposeError, ReadError, Status};
+use skerry_consensus::{Caller, Handle, Member, ProposeError, ReadError, Status};
 use skerry_proto::command::command::Operation;
 use skerry_proto::etcdserverpb as pb;
 use skerry_store::Reply;
@@ -31,9 +31,14 @@ impl Cluster for Handle {
         Handle::linearize(self).await
     }
 
-    async fn add_member(&self, peer_urls: Vec<String>) -> Result<u64, ProposeError> {
+    async fn add_member(&self, name: String, peer_urls: Vec<String>) -> Result<u64, ProposeError> {
+        let member = Member {
+            name,
+            peer_urls,
+            client_urls: Vec::new(),
+        };
         // Not to stay a learner: it gets its vote once it has caught up.
-        self.member_add(peer_urls, false).await.map(|(id, _)| id)
+        self.member_join(member).await.map(|(id, _)| id)
     }
 
     async fn remove_member(&self, id: u64) -> Result<(), ProposeError> {

@@ -26,7 +26,7 @@ use skerry_pki::{AuthorityFiles, CaHash, Password, Pki, PkiError, Succession, To
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::admit::{Admission, Pending, admit, duplicate};
+use crate::admit::{Admission, admit, duplicate};
 use crate::authorities::Authorities;
 use crate::bootstrap::{self, Bootstrap};
 use crate::bucket::Bucket;
@@ -61,7 +61,7 @@ struct Inner<C> {
     in_flight: Semaphore,
     request_time_max: Duration,
     /// Held while a member is added: two requests of one node must not add it twice.
-    pending: tokio::sync::Mutex<Pending>,
+    joining: tokio::sync::Mutex<()>,
     critical: std::sync::OnceLock<CriticalValues>,
     alone: std::sync::OnceLock<Alone>,
 }
@@ -107,7 +107,7 @@ impl<C: Cluster> Supervisor<C> {
             wrong_passwords: Mutex::new(wrong_passwords),
             in_flight: Semaphore::new(JOINS_IN_FLIGHT_MAX),
             request_time_max,
-            pending: tokio::sync::Mutex::new(Pending::default()),
+            joining: tokio::sync::Mutex::default(),
             critical: std::sync::OnceLock::new(),
             alone: std::sync::OnceLock::new(),
         })))
@@ -388,7 +388,7 @@ impl<C: Cluster> Supervisor<C> {
         credential: &Credential,
     ) -> Result<(u64, Arc<Status>), Refusal> {
         let cluster = &*self.0.cluster;
-        let mut pending = self.0.pending.lock().await;
+        let _one_at_a_time = self.0.joining.lock().await;
         // What this server knows may be old; after this it is not.
         cluster.linearize().await?;
         self.know_token().await?;
@@ -399,7 +399,7 @@ impl<C: Cluster> Supervisor<C> {
         {
             return Err(Refusal::WrongPassword);
         }
-        let removed = match admit(&cluster.status(), &pending, request)? {
+        let removed = match admit(&cluster.status(), request)? {
             Admission::New => Ok(()),
             Admission::Replace(before) => cluster.remove_member(before).await,
             Admission::Displace(before) => {
@@ -411,14 +411,15 @@ impl<C: Cluster> Supervisor<C> {
             Ok(()) | Err(ProposeError::MemberNotFound) => {}
             Err(error) => return Err(error.into()),
         }
-        let added = cluster.add_member(request.peer_urls.clone()).await;
+        let (name, urls) = (request.name.clone(), request.peer_urls.clone());
+        let added = cluster.add_member(name, urls).await;
         let id = added.map_err(|error| match error {
+            ProposeError::MemberName(id) => self.duplicate(request, id),
             ProposeError::PeerUrlExists => Refusal::PeerUrlInUse {
                 urls: request.peer_urls.join(", "),
             },
             other => other.into(),
         })?;
-        pending.remember(&request.name, id);
         tracing::info!(
             name = request.name,
             member = format!("{id:x}"),
@@ -426,6 +427,14 @@ impl<C: Cluster> Supervisor<C> {
             "a server joins"
         );
         Ok((id, cluster.status()))
+    }
+
+    /// Somebody else has the name.
+    fn duplicate(&self, request: &JoinRequest, id: u64) -> Refusal {
+        let status = self.0.cluster.status();
+        let member = status.members.iter().find(|(known, ..)| *known == id);
+        let member = member.map_or_else(Default::default, |(_, member, _)| member.clone());
+        duplicate(request, id, &member)
     }
 
     /// A member that runs keeps its name, whoever else has the cluster's token.
@@ -437,10 +446,7 @@ impl<C: Cluster> Supervisor<C> {
             return Err(Refusal::NodePassword { name, id });
         }
         if !is_vacant(&request.peer_urls).await {
-            let status = self.0.cluster.status();
-            let member = status.members.iter().find(|(known, ..)| *known == id);
-            let member = member.map_or_else(Default::default, |(_, member, _)| member.clone());
-            return Err(duplicate(request, id, &member));
+            return Err(self.duplicate(request, id));
         }
         tracing::warn!(
             name = request.name,

@@ -338,6 +338,26 @@ async fn one_name_from_two_places_is_let_in_once() {
 }
 
 #[tokio::test]
+async fn one_name_from_two_places_is_let_in_once_though_two_servers_are_asked() {
+    let desk = desk();
+    let token = Token::new(desk.pki.ca_hash(), Password::new(PASSWORD).unwrap());
+    let other = Supervisor::new(Arc::clone(&desk.cluster), &desk.pki, &token).unwrap();
+    joined(desk.supervisor.handle(join_as(&join_request())).await).await;
+    let twin = JoinRequest {
+        peer_urls: vec!["https://127.0.0.3:2380".into()],
+        ..join_request()
+    };
+    let (status, refused) = refusal(other.handle(join_as(&twin)).await).await;
+    assert_eq!(
+        (status, refused.reason.as_str()),
+        (StatusCode::CONFLICT, "duplicate_name")
+    );
+    // Once that member is gone, its name is free.
+    desk.cluster.change(|fake| fake.status.members.truncate(1));
+    joined(other.handle(join_as(&twin)).await).await;
+}
+
+#[tokio::test]
 async fn peer_urls_of_another_member_are_refused() {
     let desk = desk();
     desk.cluster.change(|fake| {

@@ -61,6 +61,9 @@ fn list_of(membership: &Membership, attributes: &Attributes) -> Vec<(u64, Member
         if let Some(published) = attributes.get(id) {
             member.name.clone_from(&published.name);
             member.client_urls.clone_from(&published.client_urls);
+        } else if member.client_urls.is_empty() {
+            // It was given a name, and has not started: etcd's clients tell that by its having none.
+            member.name.clear();
         }
         (*id, member, !votes(id))
     };
@@ -175,6 +178,18 @@ fn has_url(membership: &Membership, urls: &[String], but: Option<u64>) -> bool {
         .any(|(_, peer)| peer.member.peer_urls.iter().any(|url| urls.contains(url)))
 }
 
+/// Who has a name, or will have it once it has started.
+fn holder(node: &Node, membership: &Membership, name: &str) -> Option<u64> {
+    let attributes = node.attributes.borrow();
+    let mut members = membership.nodes().filter(|_| !name.is_empty());
+    let of = |id: &u64, peer: &Peer| match attributes.get(id) {
+        Some(published) => published.name == name,
+        None => peer.member.name == name,
+    };
+    let found = members.find(|(id, peer)| of(id, peer));
+    found.map(|(id, _)| *id)
+}
+
 fn may_add(
     node: &Node,
     metrics: &Metrics,
@@ -184,6 +199,9 @@ fn may_add(
     let membership = metrics.membership_config.membership();
     if has_url(membership, &member.peer_urls, None) {
         return Err(Refusal::PeerUrlExists);
+    }
+    if let Some(id) = holder(node, membership, &member.name) {
+        return Err(Refusal::MemberName(id));
     }
     let sound = record::is_sound(&Peer {
         member: member.clone(),

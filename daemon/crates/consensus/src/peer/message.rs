@@ -78,6 +78,7 @@ pub(crate) enum Refusal {
     Unhealthy,
     Stopped,
     MemberHeard,
+    MemberName(u64),
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -511,6 +512,7 @@ impl From<Refusal> for ProposeError {
             Refusal::Unhealthy => Self::Unhealthy,
             Refusal::Stopped => Self::Stopped,
             Refusal::MemberHeard => Self::MemberHeard,
+            Refusal::MemberName(id) => Self::MemberName(id),
         }
     }
 }
