@@ -14,6 +14,7 @@ use skerry_pki::Pki;
 
 use crate::certificates::Certificates;
 use crate::config::{AuditSettings, Settings};
+use crate::ground;
 use crate::outgoing::Calls;
 
 /// Serves the state of `datastore`; `health` gets checks of the API.
@@ -69,6 +70,12 @@ pub(crate) fn tell_of_stop(health: &Health, stop: &Stop) {
         false => Ok(()),
     };
     health.add(Check::now("shutdown", &[Probe::Ready], is_stopping));
+}
+
+/// Has a server that can write nothing say so.
+pub(crate) fn tell_of_ground(health: &Health) {
+    let takes_writes = || ground::refusal().map_or(Ok(()), |reason| Err(reason.to_owned()));
+    health.add(Check::now("data-dir", &[Probe::Ready], takes_writes));
 }
 
 /// Opens the audit log before anything is answered.

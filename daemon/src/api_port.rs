@@ -19,6 +19,10 @@ use skerry_supervisor::{ReplyBody, Supervisor};
 use crate::admin::Routes;
 use crate::alone::Alone;
 use crate::foreign::WithoutMember;
+use crate::ground;
+
+/// What those are told who write while this server's cluster gives way to another.
+const GIVING_WAY: &str = "the server is joining another cluster";
 
 /// The handler of the port.
 #[derive(Clone)]
@@ -70,8 +74,11 @@ impl Handler for ApiPort {
     type Body = PortBody;
 
     async fn handle(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<PortBody> {
-        if may_write(request.method()) && !self.alone.may_write() {
-            return giving_way().map(PortBody::Supervisor);
+        if may_write(request.method()) {
+            let gives_way = || (!self.alone.may_write()).then_some(GIVING_WAY);
+            if let Some(reason) = ground::refusal().or_else(gives_way) {
+                return unavailable(reason).map(PortBody::Supervisor);
+            }
         }
         if Routes::serves(request.uri().path()) {
             let reply = self.admin.answer(&peer, request).await;
@@ -95,10 +102,12 @@ fn may_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// The answer to a write while this server's cluster gives way to another.
-fn giving_way() -> Response<ReplyBody> {
-    let text = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server is joining another cluster","reason":"ServiceUnavailable","code":503}"#;
-    let mut response = Response::new(ReplyBody::new(Bytes::from_static(text.as_bytes())));
+/// The answer to a write that is not to be done here and now. `reason` needs no escapes.
+fn unavailable(reason: &str) -> Response<ReplyBody> {
+    let text = format!(
+        r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{reason}","reason":"ServiceUnavailable","code":503}}"#
+    );
+    let mut response = Response::new(ReplyBody::new(Bytes::from(text)));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);

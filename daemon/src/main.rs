@@ -20,6 +20,7 @@ mod flash;
 mod foreign;
 mod forming;
 mod gauges;
+mod ground;
 mod identity;
 mod kubeconfig;
 mod logging;

@@ -4,6 +4,7 @@
 //! certificates and membership, then the datastore, then serving. Stopping runs it backwards.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,15 +29,17 @@ use crate::renewal::{Orders, Renewal};
 use crate::snapshots::Snapshots;
 use crate::strangers::{Met, Strangers};
 use crate::{
-    abandoned, api, api_port, cluster_reset, commands, data_dir, farewell, foreign, kubeconfig,
-    logging, member_nodes, panic_hook, renewal, restore, returning, server_token, service_manager,
-    snapshots, strangers, succession,
+    abandoned, api, api_port, cluster_reset, commands, data_dir, farewell, foreign, ground,
+    kubeconfig, logging, member_nodes, panic_hook, renewal, restore, returning, server_token,
+    service_manager, snapshots, strangers, succession,
 };
 
 /// How much of the memory budget redb's page cache may take: one eighth, 8 MB of the default.
 const CACHE_SHARE: u64 = 8;
 /// redb needs some pages to work with, however small the budget.
 const CACHE_BYTES_MIN: u64 = 1 << 20;
+/// etcd's word for a server that takes no more calls.
+const GIVING_WAY: &str = "etcdserver: server stopped";
 /// How long opening the log and the state may take before systemd gives up on it.
 const RECOVERY_TIME_MAX: Duration = Duration::from_secs(600);
 
@@ -67,6 +70,7 @@ struct Ports {
 }
 
 async fn serve(mut settings: Settings) -> anyhow::Result<()> {
+    ground::tell(&settings.data_dir);
     let hangups = Hangups::new()?;
     let _lock = data_dir::lock(&settings.data_dir)?;
     restore::finish(&settings.data_dir)?;
@@ -128,13 +132,14 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
             outcome
         }
         () = stopping => Ok(()),
-        fatal = failure(&handle) => Err(anyhow::anyhow!(fatal)),
+        fatal = failure(&handle, &settings.data_dir) => Err(anyhow::anyhow!(fatal)),
         Err(error) = server_token::prove(&serving.supervisor, &handle, &settings.data_dir, member.claimed.as_ref()) => Err(error),
         Err(error) = member.settle(&settings.data_dir, &handle) => Err(error),
         // The rest goes on for as long as the server runs.
         () = service_manager::feed_watchdog(|| pulses(&handle)) => Ok(()),
         () = report_status(&handle) => Ok(()),
         () = flash.run() => Ok(()),
+        () = ground::watch(&settings.data_dir) => Ok(()),
         () = server_token::follow(&serving.supervisor, &settings.data_dir, !settings.disable_apiserver) => Ok(()),
         () = succession::follow(&serving.supervisor, &settings, &member.pki, serving.local.clone()) => Ok(()),
         () = renewal.run(orders) => Ok(()),
@@ -251,6 +256,7 @@ fn start_serving(
             api::start(settings, &member.pki, store, supervisor.health())
         })
         .transpose()?;
+    api::tell_of_ground(&supervisor.health());
     let manifests = Report::default();
     let admin = server_token::routes(routes(handle, &manifests), &supervisor);
     let (admin, orders) = renewal::routes(admin);
@@ -332,10 +338,14 @@ fn start_serving(
     Ok((serving, orders))
 }
 
-/// Of the etcd API, where this server may give way to another cluster.
+/// Of the etcd API, where this server may give way to another cluster, or stand on what cannot be
+/// written.
 fn gate(alone: &Alone) -> skerry_etcd::Gate {
     let alone = alone.clone();
-    skerry_etcd::Gate(Arc::new(move || alone.may_write()))
+    skerry_etcd::Gate(Arc::new(move || {
+        let gives_way = || (!alone.may_write()).then_some(GIVING_WAY);
+        ground::refusal().or_else(gives_way)
+    }))
 }
 
 /// What administrators' commands may ask of this server.
@@ -366,11 +376,13 @@ pub(crate) fn stop_signal() -> anyhow::Result<std::pin::Pin<Box<impl Future<Outp
 }
 
 /// Ends with the reason once this member cannot go on.
-async fn failure(handle: &Handle) -> String {
+async fn failure(handle: &Handle, data_dir: &Path) -> String {
     let mut status = handle.watch_status();
     loop {
-        if let Some(fatal) = &status.borrow_and_update().fatal {
-            return fatal.clone();
+        let fatal = status.borrow_and_update().fatal.clone();
+        if let Some(fatal) = fatal {
+            ground::outlives(data_dir).await;
+            return fatal;
         }
         if status.changed().await.is_err() {
             return "consensus has stopped".to_owned();

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::ground;
+
 /// The counters of the threads that must move.
 pub(crate) type Pulses = [u64; 3];
 
@@ -68,7 +70,9 @@ pub(crate) async fn feed_watchdog(pulses: impl Fn() -> Pulses) {
     loop {
         tick.tick().await;
         let now = pulses();
-        if watchdog.all_moved(now) {
+        if !ground::watchdog_may_be_fed(period) {
+            tracing::warn!("{}: the watchdog is not fed", ground::READ_ONLY);
+        } else if watchdog.all_moved(now) {
             tell(&[NotifyState::Watchdog]);
         } else {
             tracing::warn!(?now, "a thread has made no step: the watchdog is not fed");

@@ -4,14 +4,13 @@
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::bail;
-use nix::unistd::{AccessFlags, access};
 
 use super::print;
 use crate::config::Settings;
+use crate::ground::{self, Grade, Row, existing, is_writable, row};
 
 const USAGE: &str = "\
 usage:
@@ -22,29 +21,8 @@ The flags are those of `skerry server`. Nothing is changed. Fails if the server 
 
 /// Fewer open files than this are soon used up by watchers.
 const OPEN_FILES_MIN: u64 = 4096;
-/// Free space that the log, a snapshot and a small state need, in bytes.
-const FREE_BYTES_MIN: u64 = 256 << 20;
 /// A clock before this has not been set: 2025-01-01.
 const CLOCK_MIN: Duration = Duration::from_secs(1_735_689_600);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Grade {
-    Good,
-    Warning,
-    Failure,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Row {
-    what: &'static str,
-    grade: Grade,
-    found: String,
-}
-
-fn row(what: &'static str, grade: Grade, found: impl Into<String>) -> Row {
-    let found = found.into();
-    Row { what, grade, found }
-}
 
 /// Runs the command that the words ask for.
 pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
@@ -89,7 +67,8 @@ fn check(settings: &Settings) -> Vec<Row> {
     for line in &settings.without_effect {
         rows.push(row("configuration", Grade::Warning, line));
     }
-    rows.extend(folders(settings));
+    rows.extend(ground::look(&settings.data_dir));
+    rows.push(kubeconfig(settings));
     rows.push(clock());
     rows.push(open_files());
     rows.push(memory(settings.memory_budget));
@@ -97,64 +76,9 @@ fn check(settings: &Settings) -> Vec<Row> {
     rows
 }
 
-/// The folder itself, or the nearest that is there.
-fn existing(path: &Path) -> PathBuf {
-    let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    while !path.exists() && path.pop() {}
-    path
-}
-
-fn is_writable(path: &Path) -> bool {
-    access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
-}
-
-fn folders(settings: &Settings) -> Vec<Row> {
-    let data_dir = existing(&settings.data_dir);
-    let shown = settings.data_dir.display();
-    let mut rows = Vec::new();
-    rows.push(if is_writable(&data_dir) {
-        row("data directory", Grade::Good, format!("{shown}"))
-    } else {
-        let why = format!("{shown}: {} cannot be written", data_dir.display());
-        row("data directory", Grade::Failure, why)
-    });
-    let kind = std::fs::read_to_string("/proc/self/mountinfo")
-        .ok()
-        .and_then(|mounts| filesystem(&mounts, &data_dir));
-    rows.push(match kind.as_deref() {
-        Some("tmpfs" | "ramfs" | "overlay") => row(
-            "filesystem",
-            Grade::Warning,
-            format!(
-                "{}: what is written there is lost with the machine",
-                kind.unwrap_or_default()
-            ),
-        ),
-        Some("nfs" | "nfs4" | "cifs" | "9p" | "fuse" | "vfat" | "exfat" | "msdos") => row(
-            "filesystem",
-            Grade::Warning,
-            format!(
-                "{}: writes there may not be durable when they are confirmed",
-                kind.unwrap_or_default()
-            ),
-        ),
-        Some(kind) => row("filesystem", Grade::Good, kind),
-        None => row("filesystem", Grade::Warning, "not known"),
-    });
-    if let Ok(space) = nix::sys::statvfs::statvfs(&data_dir) {
-        #[allow(clippy::useless_conversion)] // The width differs between targets.
-        let free = u64::from(space.blocks_available()) * u64::from(space.fragment_size());
-        let found = format!("{} MiB", free >> 20);
-        rows.push(if free < FREE_BYTES_MIN {
-            let least = FREE_BYTES_MIN >> 20;
-            let found = format!("{found}; less than {least} MiB are soon full");
-            row("free space", Grade::Warning, found)
-        } else {
-            row("free space", Grade::Good, found)
-        });
-    }
+fn kubeconfig(settings: &Settings) -> Row {
     let kubeconfig = settings.kubeconfig.parent().map(existing);
-    rows.push(match kubeconfig {
+    match kubeconfig {
         Some(folder) if !is_writable(&folder) => row(
             "kubeconfig",
             Grade::Warning,
@@ -168,23 +92,7 @@ fn folders(settings: &Settings) -> Vec<Row> {
             Grade::Good,
             settings.kubeconfig.display().to_string(),
         ),
-    });
-    rows
-}
-
-/// The type of the filesystem that a path lies on, from `/proc/self/mountinfo`.
-fn filesystem(mounts: &str, path: &Path) -> Option<String> {
-    let mut nearest: Option<(usize, &str)> = None;
-    for line in mounts.lines() {
-        let (mount, kind) = line.split_once(" - ")?;
-        let point = mount.split(' ').nth(4)?.replace("\\040", " ");
-        let length = point.len();
-        // Of two at one place the later one hides the earlier.
-        if path.starts_with(&point) && nearest.is_none_or(|(longest, _)| length >= longest) {
-            nearest = Some((length, kind.split(' ').next()?));
-        }
     }
-    nearest.map(|(_, kind)| kind.to_owned())
 }
 
 fn clock() -> Row {
@@ -252,18 +160,4 @@ fn ports(settings: &Settings) -> Vec<Row> {
         Err(error) => row(what, Grade::Failure, format!("{address}: {error}")),
     };
     addresses.into_iter().map(check).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_filesystem_is_that_of_the_nearest_mount_point() {
-        let mounts = "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /var\\040lib rw shared:1 - tmpfs tmpfs rw\n3 1 0:6 / /var rw - squashfs x ro\n";
-        let kind = |path: &str| filesystem(mounts, Path::new(path)).unwrap();
-        assert_eq!(kind("/var lib/x"), "tmpfs");
-        assert_eq!(kind("/var/x"), "squashfs");
-        assert_eq!(kind("/variety"), "ext4");
-    }
 }

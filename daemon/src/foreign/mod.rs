@@ -35,7 +35,7 @@ use crate::manifests::{Manifests, Report};
 use crate::reload::Hangups;
 use crate::renewal::{self, Orders, Renewal};
 use crate::server::{bind, cache_bytes, stop_signal};
-use crate::{api, kubeconfig, panic_hook, server_token, service_manager};
+use crate::{api, ground, kubeconfig, panic_hook, server_token, service_manager};
 
 pub(crate) use front::WithoutMember;
 pub(crate) use mark::{refuse_change, refuse_command};
@@ -113,6 +113,7 @@ pub(crate) async fn serve(
         () = server_token::follow(&supervisor, &settings.data_dir, true) => Ok(()),
         () = renewal.run(serving.orders) => Ok(()),
         () = hangups.follow(settings, &pki) => Ok(()),
+        () = ground::watch(&settings.data_dir) => Ok(()),
         () = status::report(&store) => Ok(()),
     };
     tracing::info!("stopping");

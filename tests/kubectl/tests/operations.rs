@@ -14,6 +14,7 @@ const READY: &str = "\
 [+]poststarthook/start-system-namespaces-controller ok
 [+]poststarthook/rbac/bootstrap-roles ok
 [+]poststarthook/bootstrap-controller ok
+[+]data-dir ok
 [+]shutdown ok
 readyz check passed
 ";

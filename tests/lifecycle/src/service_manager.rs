@@ -59,16 +59,4 @@ impl ServiceManager {
             }
         }
     }
-
-    /// How often the watchdog is fed within `time`.
-    pub fn watchdogs_within(&self, time: Duration) -> Result<usize> {
-        let until = Instant::now() + time;
-        let mut count = 0;
-        while Instant::now() < until {
-            let message = self.next(until.saturating_duration_since(Instant::now()))?;
-            let fed = message.is_some_and(|lines| lines.iter().any(|line| line == "WATCHDOG=1"));
-            count += usize::from(fed);
-        }
-        Ok(count)
-    }
 }

@@ -1,6 +1,8 @@
 //! First start, restart, planned stop, crash.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+#[path = "start_stop/read_only.rs"]
+mod read_only;
 #[path = "start_stop/reload.rs"]
 mod reload;
 

@@ -25,9 +25,10 @@ use crate::watch::Hub;
 use crate::who::Who;
 use skerry_listen::Stop;
 
-/// Asked before whatever a client may change something with; false: it is not to be done here.
+/// Asked before whatever a client may change something with: why it is not to be done here, where
+/// it is not.
 #[derive(Clone)]
-pub struct Gate(pub Arc<dyn Fn() -> bool + Send + Sync>);
+pub struct Gate(pub Arc<dyn Fn() -> Option<&'static str> + Send + Sync>);
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

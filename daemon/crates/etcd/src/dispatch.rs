@@ -195,9 +195,9 @@ async fn call(api: Arc<Api>, peer: Arc<Peer>, request: Request<RequestBody>) -> 
 fn admit(api: &Api, method: Method, who: &Who) -> Result<(), Status> {
     if let Some(gate) = &api.options.gate
         && method.may_write()
-        && !(gate.0)()
+        && let Some(reason) = (gate.0)()
     {
-        return Err(errors::STOPPED.into());
+        return Err(Status::unavailable(reason));
     }
     if pressure::is_high() && method.needs_memory() {
         return Err(errors::NO_MEMORY.into());
