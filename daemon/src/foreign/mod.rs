@@ -31,6 +31,7 @@ use crate::alone::Alone;
 use crate::api_port::ApiPort;
 use crate::commands;
 use crate::config::{ForeignEtcd, Settings};
+use crate::flash::Flash;
 use crate::manifests::{Manifests, Report};
 use crate::reload::Hangups;
 use crate::renewal::{self, Orders, Renewal};
@@ -158,6 +159,10 @@ fn start_serving(
     let admin = server_token::routes(admin, supervisor);
     let (admin, orders) = renewal::routes(admin);
     let admin = commands::secrets_encrypt::routes(admin, &api.encryption());
+    let flash = Flash::of(&settings.data_dir, settings.flash_endurance);
+    let reader = store.foreign().reader();
+    let ring = move || reader.ring().bytes();
+    let admin = commands::footprint::routes(admin, settings, &flash, ring);
     let local = api.local("certificates");
     let applying = Manifests::of(settings, api.local("deploy"), manifests).run();
     let mut tasks = JoinSet::new();
@@ -166,6 +171,13 @@ fn start_serving(
         tokio::select! {
             () = applying => {}
             () = stops.requested() => {}
+        }
+    });
+    let stops = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = flash.run() => {}
+            () = stops.requested() => flash.keep(),
         }
     });
     tasks.spawn(skerry_listen::serve(
