@@ -480,3 +480,6 @@ tables! {
         "Age" string "" 0 CREATED;
     }
 }
+
+#[cfg(test)]
+mod tests;
