@@ -31,8 +31,9 @@ want() {
 want local-fs.target.wants /etc/systemd/system/data-grow.service
 want multi-user.target.wants /etc/systemd/system/skerry-handout.service
 want boot-complete.target.requires /etc/systemd/system/skerry-ready.service
-# A machine without keyboard, whose /var is forgotten: nobody logs in, nothing is noted there.
+# A machine without keyboard, whose /var is forgotten: nobody logs in, nothing is noted there. The loader on the ESP is
+# written by whoever flashes it, and by no start.
 for unit in getty.target systemd-update-done.service systemd-firstboot.service systemd-machine-id-commit.service \
-  systemd-random-seed.service systemd-pstore.service; do
+  systemd-random-seed.service systemd-pstore.service systemd-boot-random-seed.service systemd-boot-update.service; do
   ln -sfn /dev/null "$masked/$unit"
 done
