@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::print;
 use super::token::flag_takes_value;
 use crate::admin::Client;
-use crate::config::{Settings, base_name};
+use crate::config::{BucketOf, Settings, base_name};
 use crate::snapshots::folder::Found;
-use crate::snapshots::{Folder, ROUTE, Remote, created};
+use crate::snapshots::{BUCKET_ROUTE, Folder, ROUTE, Remote, created};
 
 const USAGE: &str = "\
 usage:
@@ -158,7 +158,7 @@ fn save(settings: &Settings, own: &Own) -> anyhow::Result<String> {
     if settings.snapshots.compress {
         order["compress"] = true.into();
     }
-    if let Some(s3) = &settings.snapshots.s3 {
+    if let Some(s3) = bucket(settings)? {
         order["s3"] = serde_json::to_value(s3)?;
     }
     let client = Client::of(settings)?;
@@ -189,7 +189,25 @@ struct Listed {
 }
 
 fn remote(settings: &Settings) -> anyhow::Result<Option<Remote>> {
-    settings.snapshots.s3.as_ref().map(Remote::open).transpose()
+    bucket(settings)?.as_ref().map(Remote::open).transpose()
+}
+
+/// The bucket that is meant. What a Secret says of it the server is asked for.
+fn bucket(settings: &Settings) -> anyhow::Result<Option<skerry_bucket::Settings>> {
+    let secret = match &settings.snapshots.s3 {
+        None => return Ok(None),
+        Some(BucketOf::Settings(settings)) => return Ok(Some((**settings).clone())),
+        Some(BucketOf::Secret(secret)) => secret,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let path = format!("/v1-skerry/admin/{BUCKET_ROUTE}");
+    let asked = json!({ "name": secret.name });
+    let said = runtime.block_on(Client::of(settings)?.post(&path, &asked))?;
+    let mut said: skerry_bucket::Settings = serde_json::from_value(said)?;
+    said.retention = secret.retention;
+    Ok(Some(said))
 }
 
 fn list(settings: &Settings, own: &Own) -> anyhow::Result<String> {

@@ -42,7 +42,6 @@ pub(super) const KEYS: &[Key] = &[
     switch("enable-pprof", NO_COMPONENT),
     list("etcd-arg", UNSERVED),
     switch("etcd-expose-metrics", METRICS),
-    text("etcd-s3-config-secret", UNSERVED),
     text("etcd-snapshot-reconcile-interval", NO_COMPONENT),
     text("flannel-backend", NO_PODS),
     text("flannel-cni-conf", NO_PODS),

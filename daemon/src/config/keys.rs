@@ -233,6 +233,10 @@ pub(crate) const KEYS: &[Key] = &[
         "how many scheduled ones are kept there, 0 for all [--etcd-snapshot-retention]",
     ),
     text(
+        "etcd-s3-config-secret",
+        "Secret in kube-system that has the settings of the bucket, where none is given but etcd-s3",
+    ),
+    text(
         "etcd-s3-proxy",
         "http://host:port to reach it through, or none",
     ),

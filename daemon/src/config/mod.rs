@@ -22,5 +22,6 @@ pub(crate) use changes::changes;
 pub(crate) use datastore::ForeignEtcd;
 pub(crate) use keys::{KEYS, Key, Kind};
 pub(crate) use parse::duration;
+pub(crate) use s3::{BucketOf, BucketSecret, of_secret};
 pub(crate) use settings::Settings;
 pub(crate) use snapshots::{SnapshotSettings, base_name};

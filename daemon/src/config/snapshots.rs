@@ -33,7 +33,7 @@ pub(crate) struct SnapshotSettings {
     pub(crate) retention: usize,
     pub(crate) compress: bool,
     /// The bucket that they go to too.
-    pub(crate) s3: Option<skerry_bucket::Settings>,
+    pub(crate) s3: Option<s3::BucketOf>,
 }
 
 /// What the settings ask for.

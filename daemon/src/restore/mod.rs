@@ -23,7 +23,7 @@ use skerry_store::FIRST_MEMBER_ID;
 pub(crate) use swap::finish;
 
 use crate::cluster_reset::{self, another_id};
-use crate::config::Settings;
+use crate::config::{BucketOf, Settings};
 use crate::identity::{Identity, Stage};
 use crate::snapshots::{Folder, Remote};
 use objects::Objects;
@@ -87,6 +87,11 @@ pub(crate) fn run(settings: &Settings, given: &Path) -> anyhow::Result<()> {
 /// copied first.
 fn find(settings: &Settings, given: &Path) -> anyhow::Result<PathBuf> {
     if let Some(bucket) = &settings.snapshots.s3 {
+        let BucketOf::Settings(bucket) = bucket else {
+            bail!(
+                "cannot use S3 config secret when restoring snapshot; configuration must be set in CLI or config file"
+            );
+        };
         let name = given.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("{}: no snapshot's name", given.display()))?;
         let folder = Folder::of(settings);

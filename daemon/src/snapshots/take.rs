@@ -8,8 +8,6 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Context as _, bail};
-use http::Method;
-use serde_json::{Value, json};
 use skerry_archive::limits::COMPRESSED_BYTES_MAX;
 use skerry_archive::zip::ZipWriter;
 use skerry_archive::{ArchiveError, Describe, Snapshot, name};
@@ -24,12 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::folder::{Folder, Steady};
 use super::limits::COMPRESSED_PART;
 use super::remote::Remote;
-use crate::admin::{Refused, Routes};
-use crate::config::{Settings, SnapshotSettings, base_name};
+use super::secret;
+use crate::config::{BucketOf, Settings, SnapshotSettings};
 use crate::gauges::{self, Gauge};
-
-/// Where the server answers `skerry etcd-snapshot save`.
-pub(crate) const ROUTE: &str = "etcd-snapshot";
 
 const SUCCESS: Gauge = Gauge {
     name: "skerry_snapshot_last_success_timestamp_seconds",
@@ -73,7 +68,7 @@ pub(crate) struct Order {
     pub(crate) retention: usize,
     /// The bucket that it goes to too, where as many are kept as its settings say unless all are
     /// kept here.
-    pub(crate) s3: Option<BucketSettings>,
+    pub(crate) s3: Option<BucketOf>,
 }
 
 /// A snapshot that was taken.
@@ -117,7 +112,7 @@ impl Snapshots {
     }
 
     /// What the schedule asks for.
-    fn scheduled(&self) -> Order {
+    pub(super) fn scheduled(&self) -> Order {
         let settings = &self.0.settings;
         Order {
             base: settings.name.clone(),
@@ -130,6 +125,10 @@ impl Snapshots {
 
     pub(super) fn settings(&self) -> &SnapshotSettings {
         &self.0.settings
+    }
+
+    pub(super) fn local(&self) -> Option<&Local> {
+        self.0.local.as_ref()
     }
 
     /// Unix seconds of the server's clock.
@@ -176,7 +175,15 @@ impl Snapshots {
             let view = taker.handle.reader().view()?;
             let (taking, order) = (Arc::clone(&taker), order.clone());
             let base = order.base.clone();
-            let taken = tokio::task::spawn_blocking(move || taking.take(view, &order)).await;
+            let bucket = match order.s3.clone() {
+                None => None,
+                Some(BucketOf::Settings(settings)) => Some(Ok(*settings)),
+                Some(BucketOf::Secret(name)) => {
+                    Some(secret::read(taker.local.as_ref(), &name).await)
+                }
+            };
+            let taking = move || taking.take(view, &order, bucket);
+            let taken = tokio::task::spawn_blocking(taking).await;
             let taken = taken.context("the snapshot was given up")?;
             taker.tell(&base, &taken).await;
             drop(turn);
@@ -188,7 +195,12 @@ impl Snapshots {
 
 impl Taker {
     /// Runs on a thread of its own.
-    fn take(&self, view: View, order: &Order) -> anyhow::Result<Taken> {
+    fn take(
+        &self,
+        view: View,
+        order: &Order,
+        bucket: Option<anyhow::Result<BucketSettings>>,
+    ) -> anyhow::Result<Taken> {
         let origin = self.describe.origin(&view)?;
         let revision = origin.metadata.revision;
         let mut time = origin.metadata.time;
@@ -217,8 +229,8 @@ impl Taker {
             removed,
             remote: None,
         };
-        if let Some(settings) = &order.s3 {
-            let put = self.put(settings, order, &taken);
+        if let Some(settings) = bucket {
+            let put = settings.and_then(|settings| self.put(&settings, order, &taken));
             taken.remote = Some(put.map_err(|error| format!("{error:#}")));
         }
         if !matches!(taken.remote, Some(Err(_))) {
@@ -348,50 +360,4 @@ impl Taker {
         let failures = self.failures.load(Relaxed);
         gauges::set(&FAILURES, &[], failures.into());
     }
-}
-
-/// These routes and that of `skerry etcd-snapshot save`.
-pub(crate) fn routes(routes: Routes, snapshots: &Snapshots) -> Routes {
-    let snapshots = snapshots.clone();
-    routes.at(Method::POST, ROUTE, move |ask| {
-        let snapshots = snapshots.clone();
-        async move {
-            let order = asked(&ask.body, snapshots.scheduled())?;
-            let taken = snapshots.save(order).await?;
-            let remote = taken.remote.transpose().map_err(|error| {
-                let path = taken.path.display();
-                anyhow::anyhow!("saved as {path}, but: {error}")
-            })?;
-            Ok(json!({
-                "name": taken.name,
-                "location": format!("file://{}", taken.path.display()),
-                "size": taken.bytes,
-                "revision": taken.revision,
-                "remote": remote,
-            }))
-        }
-    })
-}
-
-/// What differs from the settings: by command nothing is removed.
-fn asked(body: &Value, of_settings: Order) -> Result<Order, Refused> {
-    let folder = match body["dir"].as_str().map(PathBuf::from) {
-        None => of_settings.folder,
-        Some(path) if path == of_settings.folder.path() => of_settings.folder,
-        Some(path) if path.is_absolute() => Folder::at(path),
-        Some(_) => return Err(Refused::bad_request("dir: wants an absolute path")),
-    };
-    let s3 = match &body["s3"] {
-        Value::Null => of_settings.s3,
-        asked => serde_json::from_value(asked.clone())
-            .map_err(|_| Refused::bad_request("s3: wants the settings of a bucket"))?,
-    };
-    let base = body["name"].as_str().unwrap_or("on-demand");
-    Ok(Order {
-        base: base_name(base).map_err(|error| Refused::bad_request(format!("name: {error}")))?,
-        folder,
-        compress: body["compress"].as_bool().unwrap_or(of_settings.compress),
-        retention: 0,
-        s3,
-    })
 }

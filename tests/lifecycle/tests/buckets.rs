@@ -5,7 +5,7 @@
 use anyhow::ensure;
 use skerry_tests_harness::proto::etcdserverpb as pb;
 use skerry_tests_harness::{Cluster, Kind, Member, eventually, peers_folder};
-use skerry_tests_lifecycle::{Ran, brisk, run, server_of};
+use skerry_tests_lifecycle::{Ran, brisk, kubectl, run, server_of};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -271,6 +271,54 @@ async fn snapshots_go_to_a_bucket_by_command_and_what_the_store_refuses_is_said(
     ask(&cluster, &["delete", large]).succeeded();
     assert_eq!(there(&ask(&cluster, &["ls"])).len(), 1);
     ask(&cluster, &["delete", large]).refused(&["no such snapshot", large]);
+}
+
+#[tokio::test]
+async fn a_secret_of_the_cluster_says_which_bucket_but_not_to_a_restore() {
+    let mut options = brisk();
+    options.kubernetes = true;
+    let secret = ["--etcd-s3", "--etcd-s3-config-secret=kept"];
+    options.flags.extend(secret.map(str::to_owned));
+    let mut cluster = Cluster::start(Kind::Skerry, 1, &options).await.unwrap();
+    let moto = Moto::start(cluster.folder(), &[]);
+    let (access, key) = moto.guard("snaps");
+    let kubeconfig = cluster.folder().join("m1.kubeconfig");
+
+    // Until it is there, snapshots are on the disk only, and it is said why.
+    let early = snapshot(&cluster.members[0], &["save"], &[]);
+    early.refused(&["saved as /", "etcd-s3-config-secret \"kept\"", "not found"]);
+    let words = format!(
+        "-n kube-system create secret generic kept --from-literal=etcd-s3-endpoint={} \
+         --from-literal=etcd-s3-insecure=true --from-literal=etcd-s3-bucket=snaps \
+         --from-literal=etcd-s3-folder=deep/er --from-literal=etcd-s3-access-key={access} \
+         --from-literal=etcd-s3-secret-key={key}",
+        moto.address
+    );
+    eventually("the Secret is taken", DEADLINE, || {
+        kubectl(&cluster, &kubeconfig, 0, &words, "")
+    })
+    .unwrap();
+    let saved = snapshot(&cluster.members[0], &["save"], &[]);
+    assert!(
+        saved
+            .succeeded()
+            .contains("uploaded: s3://snaps/deep/er/on-demand-m1-"),
+        "{saved:?}"
+    );
+    let short = ["--s3", "--s3-config-secret=kept"];
+    let ask = |cluster: &Cluster, words: &[&str]| {
+        snapshot(&cluster.members[0], &[words, &short].concat(), &[])
+    };
+    let names = there(&ask(&cluster, &["ls"]));
+    assert_eq!(names.len(), 1, "{names:?}");
+    // What is given besides is all that counts.
+    let given = ask(&cluster, &["ls", "--s3-bucket=snaps"]);
+    given.refused(&["failed to get credentials"]);
+
+    cluster.members[0].kill().unwrap();
+    ask(&cluster, &["restore", &names[0]]).refused(&[
+        "cannot use S3 config secret when restoring snapshot; configuration must be set in CLI or config file",
+    ]);
 }
 
 #[tokio::test]
