@@ -174,6 +174,23 @@ async fn a_snapshot_of_the_real_etcd_is_taken_over_with_its_objects_in_protobuf(
         &in_protobuf(),
     )
     .await;
+    let auth = &mut client.auth;
+    let user = pb::AuthUserAddRequest {
+        name: "root".into(),
+        password: "of the old etcd".into(),
+        ..Default::default()
+    };
+    auth.user_add(user).await.unwrap();
+    for role in ["root", "reader"] {
+        let name = role.to_owned();
+        let added = auth.role_add(pb::AuthRoleAddRequest { name }).await;
+        added.unwrap();
+        let granted = pb::AuthUserGrantRoleRequest {
+            user: "root".into(),
+            role: role.into(),
+        };
+        auth.user_grant_role(granted).await.unwrap();
+    }
     let snapshot = etcd.folder().join("etcd.db");
     let mut stream = client
         .maintenance
@@ -226,6 +243,29 @@ async fn a_snapshot_of_the_real_etcd_is_taken_over_with_its_objects_in_protobuf(
     let said = kubectl(&cluster, &kubeconfig, 0, get, "").unwrap();
     assert_eq!(said, "b9c1b1a0e-0000-4000-8000-000000000000");
     kubectl(&cluster, &kubeconfig, 0, "label configmap n seen=yes", "").unwrap();
+
+    // Users, their passwords and their roles are those of before.
+    let name = "root".to_owned();
+    let user = client.auth.user_get(pb::AuthUserGetRequest { name });
+    assert_eq!(user.await.unwrap().into_inner().roles, ["reader", "root"]);
+    let enable = client.auth.auth_enable(pb::AuthEnableRequest {});
+    enable.await.unwrap();
+    let mut log_in = async |password: &str| {
+        let request = pb::AuthenticateRequest {
+            name: "root".into(),
+            password: password.into(),
+        };
+        client.auth.authenticate(request).await
+    };
+    assert!(log_in("another").await.is_err());
+    assert!(
+        !log_in("of the old etcd")
+            .await
+            .unwrap()
+            .into_inner()
+            .token
+            .is_empty()
+    );
 }
 
 #[tokio::test]
