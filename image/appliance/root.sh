@@ -1,7 +1,7 @@
 # Sourced: the root's tree and its squashfs.
 
 # What the root is made of; apt adds what these depend on. systemd-boot: what says of a root on trial that it is good.
-ROOT_PACKAGES=(systemd systemd-boot systemd-timesyncd udev kmod mount dosfstools busybox-static netbase ca-certificates)
+ROOT_PACKAGES=(systemd systemd-boot systemd-resolved systemd-timesyncd udev kmod mount dosfstools busybox-static netbase ca-certificates)
 # What only installing and administrating needs, or nobody here: the image is replaced as a whole, never changed.
 ROOT_WITHOUT=(
   'usr/share/[!d]*' 'usr/share/d[!b]*' 'usr/lib/*/perl*' 'usr/lib/*/gconv' usr/lib/udev/hwdb.bin usr/lib/udev/hwdb.d
@@ -52,6 +52,7 @@ add_skerry() {
   # A server that starts before there is an address takes the loopback's for its own, and listens nowhere else.
   enable /usr/lib/systemd/system/systemd-networkd-wait-online.service network-online.target
   enable /usr/lib/systemd/system/systemd-timesyncd.service sysinit.target
+  enable /usr/lib/systemd/system/systemd-resolved.service sysinit.target
   enable /etc/systemd/system/data-grow.service local-fs.target
   enable /etc/systemd/system/skerry-handout.service multi-user.target
   enable /etc/systemd/system/skerry-update.path multi-user.target
